@@ -1,0 +1,124 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""The only place that opens sockets: one POST under one deadline, and whether its body can have left."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import requests
+from requests.adapters import HTTPAdapter
+
+CONNECT_TIMEOUT = 10.0
+READ_TIMEOUT = 60.0
+MAX_ANSWER_BYTES = 256 * 1024
+
+# The SII demands "PROG 1.0" here and answers with a web page otherwise (Manual de envío, headers).
+USER_AGENT = "Mozilla/4.0 (compatible; PROG 1.0; l10n_cl_dte)"
+
+
+class Deadline:
+    """Seconds that a call with all its parts may take, on a clock that nobody sets."""
+
+    def __init__(self, seconds: float, monotonic: Callable[[], float] = time.monotonic):
+        self._monotonic = monotonic
+        self._end = monotonic() + seconds
+
+    def left(self) -> float:
+        """Return the seconds left, never negative."""
+        return max(0.0, self._end - self._monotonic())
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """What came back: HTTP status and body bytes."""
+
+    status: int
+    content: bytes
+
+
+class TransportError(Exception):
+    """No complete answer came.
+
+    :ivar sent: whether any byte of the body was handed to the connection; when False the other side cannot have it
+    :ivar error_type: timeout, connection or unavailable
+    """
+
+    def __init__(self, reason: str, *, sent: bool, error_type: str):
+        super().__init__(reason)
+        self.reason = reason
+        self.sent = sent
+        self.error_type = error_type
+
+
+class _Body(io.BytesIO):
+    """Request body that knows whether anybody began to read it."""
+
+    started = False
+
+    def read(self, *args):
+        self.started = True
+        return super().read(*args)
+
+
+class _DeadlineAdapter(HTTPAdapter):
+    """Sets the timeouts of each request from a deadline, whatever the caller of the session says."""
+
+    def __init__(self, deadline: Deadline):
+        super().__init__(max_retries=0)
+        self._deadline = deadline
+
+    def send(self, request, **options):
+        left = max(self._deadline.left(), 0.001)
+        options["timeout"] = (min(CONNECT_TIMEOUT, left), min(READ_TIMEOUT, left))
+        return super().send(request, **options)
+
+
+def post(
+    url: str, body: bytes, headers: dict[str, str], deadline: Deadline, *, verify: bool | str = True
+) -> HttpAnswer:
+    """Send one request over a connection of its own and read the whole answer before the deadline.
+
+    A kept-alive connection is not used: if the other side had closed it meanwhile, nobody could tell whether the body
+    arrived.
+
+    :param verify: False is not for production; a path names the certificate authority to trust
+    :raises TransportError: when there is no complete answer
+    """
+    tracked = _Body(body)
+    headers = {"User-Agent": USER_AGENT, "Connection": "close", "Accept-Encoding": "identity", **headers}
+    try:
+        with requests.Session() as session:
+            session.mount(url, _DeadlineAdapter(deadline))
+            with session.post(
+                url, data=tracked, headers=headers, verify=verify, stream=True, allow_redirects=False
+            ) as response:
+                return HttpAnswer(response.status_code, _read(response, deadline))
+    except requests.exceptions.Timeout as error:
+        raise TransportError(_reason(error), sent=tracked.started, error_type="timeout") from error
+    except requests.exceptions.RequestException as error:
+        raise TransportError(_reason(error), sent=tracked.started, error_type="connection") from error
+
+
+def _read(response, deadline: Deadline) -> bytes:
+    """Read byte-wise: larger reads wait until they are full, and an answer that drips would outlive the deadline."""
+    content = bytearray()
+    for piece in response.iter_content(1):
+        content += piece
+        if len(content) > MAX_ANSWER_BYTES:
+            raise TransportError("answer too long", sent=True, error_type="unavailable")
+        if not deadline.left():
+            raise TransportError("deadline while reading", sent=True, error_type="timeout")
+    return bytes(content)
+
+
+def _reason(error: Exception) -> str:
+    """Return a short cause without addresses or objects; request headers (the token) never stand in it."""
+    cause = error
+    while getattr(cause, "reason", None) and isinstance(cause.reason, Exception):
+        cause = cause.reason
+    if cause.args and isinstance(cause.args[0], Exception):
+        cause = getattr(cause.args[0], "reason", None) or cause.args[0]
+    return type(cause).__name__

@@ -1,0 +1,91 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""The only place where XML of others becomes a tree: no DTD, no entities, no network, bounded size and depth."""
+
+from __future__ import annotations
+
+import io
+import re
+
+from lxml import etree
+
+from .exceptions import XmlError
+
+MAX_BYTES = 20 * 1024 * 1024
+MAX_DEPTH = 64
+
+# Looked for in the decoded prolog only, where a DTD must stand; covers UTF-8 and ISO-8859-1 input.
+_DOCTYPE = re.compile(rb"<!DOCTYPE|<!ENTITY", re.IGNORECASE)
+
+
+def parse(data: bytes, *, max_bytes: int = MAX_BYTES):
+    """Parse XML that may come from anybody and return its root element.
+
+    :param data: the bytes of the document; its declaration decides the encoding
+    :raises XmlError: `xml_empty`, `xml_too_big`, `xml_doctype`, `xml_too_deep` or `xml_malformed`
+    """
+    if not data or not data.strip():
+        raise XmlError("xml_empty")
+    if len(data) > max_bytes:
+        raise XmlError("xml_too_big", size=len(data), limit=max_bytes)
+    if _DOCTYPE.search(data):
+        raise XmlError("xml_doctype")
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False
+    )
+    try:
+        root = etree.fromstring(data.lstrip(b"\xef\xbb\xbf \t\r\n"), parser)
+    except (etree.XMLSyntaxError, ValueError, LookupError) as error:
+        raise XmlError("xml_malformed", detail=str(error)[:200]) from error
+    if root.getroottree().docinfo.doctype:
+        raise XmlError("xml_doctype")
+    _refuse_depth(root)
+    return root
+
+
+def _refuse_depth(root):
+    depth = 0
+    for event, _element in etree.iterwalk(root, events=("start", "end")):
+        depth += 1 if event == "start" else -1
+        if depth > MAX_DEPTH:
+            raise XmlError("xml_too_deep", limit=MAX_DEPTH)
+
+
+def local_name(element) -> str:
+    """Return the tag without its namespace; "" for comments and processing instructions."""
+    return etree.QName(element).localname if isinstance(element.tag, str) else ""
+
+
+def find_local(element, *names: str):
+    """Return the first descendant along `names` compared by local name, or None."""
+    for name in names:
+        element = next((child for child in element if local_name(child) == name), None)
+        if element is None:
+            return None
+    return element
+
+
+def text_of(element, *names: str) -> str:
+    """Return the stripped text of the child path `names`, "" when it is absent."""
+    found = find_local(element, *names)
+    return (found.text or "").strip() if found is not None else ""
+
+
+def first_text(root, name: str) -> str:
+    """Return the stripped text of the first element called `name` anywhere below `root`, "" when absent.
+
+    The SII moves its header before or after the body and prefixes it or not, so answers are addressed by name only.
+    """
+    for element in root.iter():
+        if local_name(element) == name:
+            return (element.text or "").strip()
+    return ""
+
+
+def canonical(root) -> bytes:
+    """Return Canonical XML 1.0 (inclusive, without comments) of a whole document, in UTF-8.
+
+    Only for a root element: on a part of a tree lxml would invent or lose namespace declarations.
+    """
+    out = io.BytesIO()
+    root.getroottree().write_c14n(out, exclusive=False, with_comments=False)
+    return out.getvalue()
