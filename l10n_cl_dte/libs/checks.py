@@ -20,8 +20,11 @@ from .dte import (
     DISPATCH_GUIDE,
     EXEMPT,
     EXEMPT_INVOICE,
+    HUNDRED,
     INVOICE,
     NOT_A_SALE,
+    NOT_BILLABLE,
+    NOT_BILLABLE_NEGATIVE,
     NOTE_TYPES,
     PURCHASE_INVOICE,
     SUPPORTED_TYPES,
@@ -42,9 +45,12 @@ MAX_INSTALLMENTS = 30
 MAX_TAX_CODES = 2
 MAX_ITEM_CODES = 5
 MAX_ACTIVITY_CODES = 4
+MAX_TAXES = 20
 MAX_AMOUNT = 10**18 - 1
+MAX_TERM_DAYS = 999
 
 FIRST_DATE = date(2003, 4, 1)
+FIRST_ITEM_DATE = date(2000, 1, 1)
 FIRST_REFERENCE_DATE = date(2002, 8, 1)
 LAST_DATE = date(2050, 12, 31)
 
@@ -58,9 +64,13 @@ TAX_DOCUMENTS = frozenset(
 )
 CREDIT_NOTES = frozenset(("60", "61", "112"))
 DISPATCH_GUIDES = frozenset(("50", "52"))
-PURCHASE_INVOICES = frozenset(("45", str(PURCHASE_INVOICE)))
+# A note carries withholdings when it corrects a purchase invoice, or a note that may be one of those.
+WITHHOLDING_DOCUMENTS = frozenset(("45", str(PURCHASE_INVOICE), "55", "56", "60", "61"))
 
 _RUT = re.compile(r"[1-9][0-9]{0,7}-[0-9K]\Z")
+_CENT = Decimal("0.01")
+_MAX_PERCENT = Decimal("999.99")
+_MAX_DISCOUNT = Decimal("9999999999999999.99")
 _SIX_DECIMALS = Decimal("0.000001")
 _MAX_QUANTITY = Decimal("999999999999.999999")
 
@@ -79,6 +89,7 @@ def find_problems(dte: Dte, totals: Totals | None = None) -> list[Problem]:
         return [Problem("type_unsupported", "dte_type", {"type": dte.dte_type})]
     found: list[Problem] = []
     _check_header(dte, found)
+    _check_payment(dte.payment, found)
     _check_issuer(dte, found)
     _check_receiver(dte, found)
     _check_lines(dte, found)
@@ -92,24 +103,65 @@ def find_problems(dte: Dte, totals: Totals | None = None) -> list[Problem]:
 
 def _check_header(dte, found):
     _check_date(dte.issue_date, "issue_date", found)
-    payment = dte.payment
-    if payment.form not in (None, 1, 2, 3):
-        found.append(Problem("value_not_allowed", "payment.form", {"value": payment.form}))
-    if len(payment.installments) > MAX_INSTALLMENTS:
-        found.append(_too_many("payment.installments", len(payment.installments), MAX_INSTALLMENTS))
-    if dte.service_indicator not in (None, 1, 2, 3):
-        found.append(Problem("value_not_allowed", "service_indicator", {"value": dte.service_indicator}))
     if dte.period_from and dte.period_to and dte.period_from > dte.period_to:
         found.append(Problem("period_reversed", "period_to", {}))
-    for path, value in (("payment.due_date", payment.due_date), ("period_from", dte.period_from)):
-        if value is not None:
-            _check_date(value, path, found)
+    _check_dates(found, ("period_from", dte.period_from), ("period_to", dte.period_to))
+    _check_allowed(
+        found,
+        ("service_indicator", dte.service_indicator, (None, 1, 2, 3)),
+        ("print_type", dte.print_type, ("", "N", "T")),
+        ("purchase_kind", dte.purchase_kind, (None, 1, 2, 3, 4, 5, 6, 7)),
+        ("sale_kind", dte.sale_kind, (None, 1, 2, 3, 4)),
+    )
+    _check_percent(dte.vat_rate, "vat_rate", found)
     for path, value in (("requester_rut", dte.requester_rut), ("mandator_rut", dte.mandator_rut)):
         if value:
             _check_rut(value, path, found)
-    _check_texts(found, "payment", ("term_text", payment.term_text), ("bank", payment.bank))
+    for number, override in enumerate(dte.tax_overrides):
+        if override.rate is not None:
+            _check_percent(override.rate, f"tax_overrides[{number}].rate", found, HUNDRED)
+    _check_place(dte, found)
+
+
+def _check_place(dte, found):
+    """Refuse what the format does not foresee for this type (code 0 of the obligatoriness columns)."""
+    guide, note = dte.dte_type == DISPATCH_GUIDE, dte.dte_type in NOTE_TYPES
+    misplaced = (
+        ("gross_prices", guide and dte.gross_prices),
+        ("service_indicator", guide and dte.service_indicator is not None),
+        ("payment.due_date", guide and dte.payment.due_date is not None),
+        ("dispatch_type", note and dte.dispatch_type is not None),
+        ("no_reduction", dte.dte_type != CREDIT_NOTE and dte.no_reduction),
+    )
+    found.extend(Problem("not_in_this_type", path) for path, wrong in misplaced if wrong)
+
+
+def _check_payment(payment, found):
+    _check_allowed(
+        found,
+        ("payment.form", payment.form, (None, 1, 2, 3)),
+        ("payment.method", payment.method, ("", "CH", "CF", "LT", "EF", "PE", "TC", "OT")),
+        ("payment.account_type", payment.account_type, ("", "AHORRO", "CORRIENTE", "VISTA")),
+    )
+    if not 0 <= (payment.term_days or 0) <= MAX_TERM_DAYS:
+        found.append(Problem("value_not_allowed", "payment.term_days", {"value": payment.term_days}))
+    _check_dates(found, ("payment.due_date", payment.due_date), ("payment.paid_on", payment.paid_on))
+    _check_amounts(found, ("payment.paid_amount", payment.paid_amount), ("payment.balance", payment.balance))
+    _check_texts(
+        found,
+        "payment",
+        ("term_code", payment.term_code),
+        ("term_text", payment.term_text),
+        ("account_number", payment.account_number),
+        ("bank", payment.bank),
+    )
+    if len(payment.installments) > MAX_INSTALLMENTS:
+        found.append(_too_many("payment.installments", len(payment.installments), MAX_INSTALLMENTS))
     for number, installment in enumerate(payment.installments):
-        _check_texts(found, f"payment.installments[{number}]", ("text", installment.text))
+        path = f"payment.installments[{number}]"
+        _check_date(installment.date, f"{path}.date", found)
+        _check_amounts(found, (f"{path}.amount", installment.amount))
+        _check_texts(found, path, ("text", installment.text))
 
 
 def _check_issuer(dte, found):
@@ -123,10 +175,18 @@ def _check_issuer(dte, found):
     elif len(codes) > MAX_ACTIVITY_CODES:
         found.append(_too_many("issuer.activity_codes", len(codes), MAX_ACTIVITY_CODES))
     for code in codes:
-        if not re.fullmatch(r"[0-9]{6}", code):
+        if not re.fullmatch(r"[0-9]{6}", code) or not int(code):
             found.append(Problem("activity_code_malformed", "issuer.activity_codes", {"value": code}))
     if issuer.branch_code and not re.fullmatch(r"[1-9][0-9]{0,8}", issuer.branch_code):
         found.append(Problem("value_not_allowed", "issuer.branch_code", {"value": issuer.branch_code}))
+    _check_allowed(found, ("issuer.export_transfer_code", issuer.export_transfer_code, (None, 1, 2, 3, 4)))
+    if issuer.export_authorization and not re.fullmatch(r"[0-9]{1,6}", issuer.export_authorization):
+        found.append(
+            Problem("value_not_allowed", "issuer.export_authorization", {"value": issuer.export_authorization})
+        )
+    _check_dates(found, ("issuer.export_authorization_date", issuer.export_authorization_date))
+    for number, phone in enumerate(issuer.phones):
+        _check_texts(found, "issuer", (f"phones[{number}]", phone))
     _check_texts(
         found,
         "issuer",
@@ -138,6 +198,7 @@ def _check_issuer(dte, found):
         ("email", issuer.email),
         ("branch_name", issuer.branch_name),
         ("seller_code", issuer.seller_code),
+        ("extra_id", issuer.extra_id),
     )
 
 
@@ -148,6 +209,7 @@ def _check_receiver(dte, found):
     _check_required(receiver, "receiver", required, found)
     if dte.transfer_type == 5 and receiver.rut != dte.issuer.rut:
         found.append(Problem("internal_transfer_receiver", "receiver.rut"))
+    _check_allowed(found, ("receiver.foreign_document", receiver.foreign_document, (None, 1, 2)))
     _check_texts(
         found,
         "receiver",
@@ -158,7 +220,12 @@ def _check_receiver(dte, found):
         ("city", receiver.city),
         ("contact", receiver.contact),
         ("email", receiver.email),
+        ("internal_code", receiver.internal_code),
         ("foreign_number", receiver.foreign_number),
+        ("foreign_nationality", receiver.foreign_nationality),
+        ("postal_address", receiver.postal_address),
+        ("postal_comuna", receiver.postal_comuna),
+        ("postal_city", receiver.postal_city),
     )
 
 
@@ -173,29 +240,58 @@ def _check_lines(dte, found):
 
 def _check_line(dte, line: Line, number, found):
     _check_line_texts(line, number, found)
-    if line.price is not None and not _SIX_DECIMALS <= line.price <= _MAX_QUANTITY:
+    if line.price and not _is_quantity(line.price):
         found.append(Problem("price_out_of_range", f"lines[{number}].price", {"value": str(line.price)}))
     if line.quantity is None:
         if dte.dte_type == DISPATCH_GUIDE:
             found.append(Problem("missing", f"lines[{number}].quantity"))
-    elif not _SIX_DECIMALS <= line.quantity <= _MAX_QUANTITY:
+    elif not _is_quantity(line.quantity):
         found.append(Problem("quantity_out_of_range", f"lines[{number}].quantity", {"value": str(line.quantity)}))
     if line.tax_codes:
         _check_tax_codes(dte, line, number, found)
-    if line.codes and (
-        len(line.codes) > MAX_ITEM_CODES or any(len(value) > 35 or unwritable(value) for _kind, value in line.codes)
-    ):
+    if line.codes and (len(line.codes) > MAX_ITEM_CODES or not all(_is_item_code(*code) for code in line.codes)):
         found.append(Problem("item_code_not_allowed", f"lines[{number}].codes"))
     if line.indicator not in (None, 1, 2, 3, 4, 5, 6):
         found.append(Problem("value_not_allowed", f"lines[{number}].indicator", {"value": line.indicator}))
+    if line.discount_percent:
+        _check_percent(line.discount_percent, f"lines[{number}].discount_percent", found)
+    if line.surcharge_percent:
+        _check_percent(line.surcharge_percent, f"lines[{number}].surcharge_percent", found)
+    if line.retainer or line.reference or line.made_on or line.expires_on:
+        _check_line_extras(line, f"lines[{number}]", found)
+
+
+def _is_quantity(value: Decimal) -> bool:
+    return _SIX_DECIMALS <= value <= _MAX_QUANTITY and round(value, 6) == value
+
+
+def _is_item_code(kind, value):
+    return bool(clean(kind) and clean(value)) and len(value) <= 35 and not unwritable(f"{kind} {value}")
+
+
+def _check_line_extras(line, path, found):
+    if line.retainer:
+        for name in ("slaughter_base", "margin_base", "final_price"):
+            _check_amounts(found, (f"{path}.retainer.{name}", getattr(line.retainer, name)))
+    if line.reference:
+        _check_texts(found, f"{path}.reference", ("unit", line.reference.unit))
+        if line.reference.quantity and not _is_quantity(line.reference.quantity):
+            value = str(line.reference.quantity)
+            found.append(Problem("quantity_out_of_range", f"{path}.reference.quantity", {"value": value}))
+        if line.reference.price and not _is_quantity(line.reference.price):
+            found.append(Problem("price_out_of_range", f"{path}.reference.price", {"value": str(line.reference.price)}))
+    for name, value in (("made_on", line.made_on), ("expires_on", line.expires_on)):
+        if value is not None:
+            _check_date(value, f"{path}.{name}", found, FIRST_ITEM_DATE)
 
 
 def _check_line_texts(line, number, found):
     if not clean(line.name):
         found.append(Problem("missing", f"lines[{number}].name"))
-    for name, value in (("name", line.name), ("description", line.description), ("unit", line.unit)):
-        if value and (characters := unwritable(value)):
-            found.append(Problem("text_unwritable", f"lines[{number}].{name}", {"characters": characters}))
+    if unwritable(f"{line.name} {line.description} {line.unit}"):
+        _check_texts(
+            found, f"lines[{number}]", ("name", line.name), ("description", line.description), ("unit", line.unit)
+        )
 
 
 def _check_tax_codes(dte, line, number, found):
@@ -216,7 +312,7 @@ def _check_tax_codes(dte, line, number, found):
 
 
 def _corrects_purchase(dte):
-    return dte.dte_type in NOTE_TYPES and any(ref.doc_type in PURCHASE_INVOICES for ref in dte.references)
+    return dte.dte_type in NOTE_TYPES and any(ref.doc_type in WITHHOLDING_DOCUMENTS for ref in dte.references)
 
 
 def _check_global_discounts(dte, found):
@@ -226,15 +322,26 @@ def _check_global_discounts(dte, found):
     if discounts and dte.dte_type == DISPATCH_GUIDE:
         found.append(Problem("not_in_this_type", "global_discounts"))
     tax_codes = {line.tax_codes for line in dte.lines if line.indicator is None}
+    classes = {_discount_class(dte, line) for line in dte.lines}
     for number, discount in enumerate(discounts):
         path = f"global_discounts[{number}]"
         if discount.kind not in ("D", "R") or discount.indicator not in (None, 1, 2):
             found.append(Problem("value_not_allowed", path, {"value": discount.kind}))
-        if discount.value < Decimal("0.01") or (discount.is_percent and discount.value > 100):
+        elif discount.indicator not in classes:
+            found.append(Problem("discount_without_lines", path, {"indicator": discount.indicator}))
+        highest = HUNDRED if discount.is_percent else _MAX_DISCOUNT
+        if not _CENT <= discount.value <= highest or round(discount.value, 2) != discount.value:
             found.append(Problem("discount_out_of_range", path, {"value": str(discount.value)}))
         if not discount.is_percent and discount.indicator is None and len(tax_codes) > 1:
             found.append(Problem("discount_must_be_percent", path))
         _check_texts(found, path, ("text", discount.text))
+
+
+def _discount_class(dte, line):
+    """Return the indicator of the global discounts that apply to a line."""
+    if line.indicator == NOT_BILLABLE_NEGATIVE:
+        return NOT_BILLABLE
+    return EXEMPT if line.indicator is None and dte.dte_type == EXEMPT_INVOICE else line.indicator
 
 
 def _check_references(dte, found):
@@ -247,7 +354,7 @@ def _check_references(dte, found):
 
 
 def _check_reference(reference, path, found):
-    if not 1 <= len(reference.doc_type) <= 3 or unwritable(reference.doc_type):
+    if not 1 <= len(clean(reference.doc_type)) <= 3 or unwritable(reference.doc_type):
         found.append(Problem("value_not_allowed", f"{path}.doc_type", {"value": reference.doc_type}))
     folio = clean(reference.folio)
     if not 1 <= len(folio) <= 18 or unwritable(folio):
@@ -258,6 +365,7 @@ def _check_reference(reference, path, found):
         found.append(Problem("date_out_of_range", f"{path}.date", {"value": reference.date}))
     if reference.other_rut:
         _check_rut(reference.other_rut, f"{path}.other_rut", found)
+    _check_allowed(found, (f"{path}.code", reference.code, (None, 1, 2, 3)))
     _check_texts(found, path, ("reason", reference.reason))
 
 
@@ -283,16 +391,17 @@ def _check_transport(dte, found):
     if dte.dte_type == DISPATCH_GUIDE:
         if dte.transfer_type not in range(1, 10):
             found.append(Problem("missing", "transfer_type"))
-        if not dte.transport or not dte.transport.comuna:
+        if not dte.transport or not clean(dte.transport.comuna):
             found.append(Problem("missing", "transport.comuna"))
     elif dte.transfer_type is not None:
         found.append(Problem("not_in_this_type", "transfer_type"))
-    if dte.dispatch_type not in (None, 1, 2, 3):
-        found.append(Problem("value_not_allowed", "dispatch_type", {"value": dte.dispatch_type}))
-    if not dte.transport:
-        return
-    transport = dte.transport
-    if bool(transport.driver_rut) != bool(transport.driver_name):
+    _check_allowed(found, ("dispatch_type", dte.dispatch_type, (None, 1, 2, 3)))
+    if dte.transport:
+        _check_carriage(dte.transport, found)
+
+
+def _check_carriage(transport, found):
+    if bool(transport.driver_rut) != bool(clean(transport.driver_name)):
         found.append(Problem("driver_incomplete", "transport.driver_name"))
     for path, rut in (("carrier_rut", transport.carrier_rut), ("driver_rut", transport.driver_rut)):
         if rut:
@@ -300,10 +409,17 @@ def _check_transport(dte, found):
     _check_texts(
         found,
         "transport",
+        ("plate", transport.plate),
+        ("trailer_plate", transport.trailer_plate),
         ("driver_name", transport.driver_name),
         ("address", transport.address),
         ("comuna", transport.comuna),
         ("city", transport.city),
+    )
+    _check_dates(
+        found,
+        ("transport.departure_date", transport.departure_date),
+        ("transport.arrival_date", transport.arrival_date),
     )
 
 
@@ -320,8 +436,13 @@ def _check_totals(dte, totals: Totals, found):
         found.append(Problem("discount_exceeds_lines", "global_discounts"))
     elif totals.total < 0:
         found.append(Problem("total_negative", "lines", {"amount": totals.total}))
-    elif totals.total > MAX_AMOUNT:
+    elif max(totals.total, abs(totals.period_total or 0), abs(totals.payable or 0)) > MAX_AMOUNT:
         found.append(Problem("total_too_big", "lines", {"amount": totals.total}))
+    for tax in totals.taxes:
+        if tax.rate is None and not tax.amount:
+            found.append(Problem("missing", "tax_overrides", {"code": tax.code}))
+    if len(totals.taxes) > MAX_TAXES:
+        found.append(_too_many("lines.tax_codes", len(totals.taxes), MAX_TAXES))
 
 
 def _check_rut(value, path, found):
@@ -331,9 +452,32 @@ def _check_rut(value, path, found):
         found.append(Problem("rut_invalid", path, {"value": value}))
 
 
-def _check_date(value, path, found):
-    if not FIRST_DATE <= value <= LAST_DATE:
+def _check_date(value, path, found, first=FIRST_DATE):
+    if not first <= value <= LAST_DATE:
         found.append(Problem("date_out_of_range", path, {"value": value}))
+
+
+def _check_dates(found, *pairs):
+    for path, value in pairs:
+        if value is not None:
+            _check_date(value, path, found)
+
+
+def _check_allowed(found, *rules):
+    for path, value, allowed in rules:
+        if value not in allowed:
+            found.append(Problem("value_not_allowed", path, {"value": value}))
+
+
+def _check_amounts(found, *pairs):
+    for path, value in pairs:
+        if value is not None and not 0 <= value <= MAX_AMOUNT:
+            found.append(Problem("value_not_allowed", path, {"value": value}))
+
+
+def _check_percent(value, path, found, highest=_MAX_PERCENT):
+    if not _CENT <= value <= highest or round(value, 2) != value:
+        found.append(Problem("value_not_allowed", path, {"value": str(value)}))
 
 
 def _check_required(owner, prefix, names, found):
@@ -341,6 +485,8 @@ def _check_required(owner, prefix, names, found):
 
 
 def _check_texts(found, prefix, *pairs):
+    if not unwritable(" ".join([value for _name, value in pairs])):
+        return
     for name, value in pairs:
         if characters := unwritable(value):
             found.append(Problem("text_unwritable", f"{prefix}.{name}", {"characters": characters}))

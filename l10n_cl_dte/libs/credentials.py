@@ -93,16 +93,25 @@ def load_pkcs12(data: bytes, passphrase: str) -> Credentials:
     return _credentials(certificate, key)
 
 
-def load_pem(certificate_pem: bytes, key_pem: bytes, *, holder_rut: str = "", trusted: bool = False) -> Credentials:
-    """Read a certificate and its unencrypted private key.
+def load_pem(
+    certificate_pem: bytes,
+    key_pem: bytes,
+    *,
+    passphrase: str | None = None,
+    holder_rut: str = "",
+    trusted: bool = False,
+) -> Credentials:
+    """Read a certificate and its private key.
 
+    :param passphrase: of the key, when it is encrypted
     :param holder_rut: for a certificate that does not say it, the RUT that a person stated
     :param trusted: skip the arithmetic check of a key that passed it when it was loaded (it costs some 100 signatures)
     :raises ConfigurationError: `certificate_unreadable`, `certificate_without_key` or `certificate_key_unsupported`
     """
     try:
         certificate = x509.load_pem_x509_certificate(certificate_pem)
-        key = serialization.load_pem_private_key(key_pem, None, unsafe_skip_rsa_key_validation=trusted)
+        secret = passphrase.encode("utf-8") if passphrase else None
+        key = serialization.load_pem_private_key(key_pem, secret, unsafe_skip_rsa_key_validation=trusted)
     except (ValueError, TypeError) as error:
         raise ConfigurationError("certificate_unreadable") from error
     return _credentials(certificate, key, holder_rut)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from . import checks, ted_generator, xml_generator
 from .caf import Caf
@@ -40,13 +40,13 @@ def issue(dte: Dte, caf: Caf, credentials: Credentials, signed_at: datetime) -> 
     :param caf: the authorisation that covers `dte.folio`
     :param signed_at: naive Santiago time, used for the timbre (TSTED) and the signature (TmstFirma)
     :raises DocumentError: with every problem of the document
-    :raises ConfigurationError: `caf_does_not_cover`, `caf_expired` or `caf_from_future`
+    :raises ConfigurationError: `caf_does_not_cover`, `caf_expired`, `caf_from_future` or `caf_later_than_document`
     """
     totals = compute_totals(dte)
     problems = checks.find_problems(dte, totals)
     if problems:
         raise DocumentError(problems)
-    check_caf_date(caf, signed_at)
+    check_caf_date(caf, dte.issue_date, signed_at)
     ted = ted_generator.generate(dte, totals, caf, signed_at)
     document = xml_generator.generate(dte, totals, ted, signed_at)
     canonical = f"<Documento{IN_DTE} {document[len(_DOCUMENT_OPEN) :]}"
@@ -58,15 +58,18 @@ def issue(dte: Dte, caf: Caf, credentials: Credentials, signed_at: datetime) -> 
     return SignedDte(text.encode(ENCODING), ted, digest, totals)
 
 
-def check_caf_date(caf: Caf, signed_at: datetime):
-    """Refuse a CAF that the SII would refuse for a document signed at this time.
+def check_caf_date(caf: Caf, issue_date: date, signed_at: datetime):
+    """Refuse a CAF that the SII would refuse for a document of this date, signed at this time.
 
-    Source: FAQ on the expiry of folios; the signature date counts (CAF-3-517).
+    Source: FAQ on the expiry of folios: the signature date counts (CAF-3-517); HED-3-305: the CAF may not be younger
+    than the document.
 
-    :raises ConfigurationError: `caf_expired` or `caf_from_future`
+    :raises ConfigurationError: `caf_expired`, `caf_from_future` or `caf_later_than_document`
     """
     last_day = caf.last_day()
     if last_day and signed_at.date() > last_day:
         raise ConfigurationError("caf_expired", date=last_day, first=caf.first, last=caf.last)
     if signed_at.date() < caf.authorized_on:
         raise ConfigurationError("caf_from_future", date=caf.authorized_on)
+    if issue_date < caf.authorized_on:
+        raise ConfigurationError("caf_later_than_document", date=caf.authorized_on)

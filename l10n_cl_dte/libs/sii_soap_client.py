@@ -126,6 +126,14 @@ class SiiClient:
                 raise ConfigurationError("sii_login_refused", sii_code=state, sii_text=text)
         raise NotDelivered("sii_login_failed", error_type="unavailable", sii_code=state, sii_text=text)
 
+    def authenticate(self) -> None:
+        """Make sure that there is a token, so that a failing login is met before anything is claimed.
+
+        :raises ConfigurationError: the SII refuses the certificate
+        :raises NotDelivered: the SII could not be asked
+        """
+        self._token_source(False)
+
     def probe(self) -> None:
         """Ask for a seed: the cheapest question that shows whether the SII is there.
 

@@ -141,7 +141,7 @@ def _write_receiver(out, dte: Dte):
     out.append(f"<Receptor>\n<RUTRecep>{receiver.rut}</RUTRecep>\n")
     _text(out, "CdgIntRecep", receiver.internal_code, 20)
     _text(out, "RznSocRecep", receiver.name, 100)
-    if receiver.foreign_number or receiver.foreign_nationality or receiver.foreign_document:
+    if clean(receiver.foreign_number) or clean(receiver.foreign_nationality) or receiver.foreign_document:
         out.append("<Extranjero>\n")
         _text(out, "NumId", receiver.foreign_number, 20)
         _text(out, "Nacionalidad", receiver.foreign_nationality, 3)
@@ -182,7 +182,8 @@ def _write_transport(out, dte: Dte):
     _text(out, "CmnaDest", transport.comuna, 20)
     _text(out, "CiudadDest", transport.city, 20)
     _value(out, "FchSalida", transport.departure_date)
-    _value(out, "HraSalida", transport.departure_time)
+    if transport.departure_time:
+        out.append(f"<HraSalida>{transport.departure_time:%H:%M:%S}</HraSalida>\n")
     _value(out, "FchLlegada", transport.arrival_date)
     if len(out) == start + 1:
         del out[start:]

@@ -1,0 +1,25 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""Values shared by several models."""
+
+from zoneinfo import ZoneInfo
+
+ENVIRONMENTS = [
+    ("simulator", "Simulator"),
+    ("certification", "Certification (Maullín)"),
+    ("production", "Production (Palena)"),
+]
+
+# Types that this addon issues from invoices. Dispatch guides (52) come from deliveries.
+INVOICE_TYPES = ("33", "34", "56", "61")
+
+REFERENCE_CODES = [
+    ("1", "Annuls the referenced document"),
+    ("2", "Corrects text of the referenced document"),
+    ("3", "Corrects amounts of the referenced document"),
+]
+
+# The SII's dates and times are wall time here, whatever the server's zone.
+SANTIAGO = ZoneInfo("America/Santiago")
+
+# First key of PostgreSQL advisory locks, so that they never meet those of other addons. The second key is a row id.
+GUARD_ENVIO = 1_144_407_041

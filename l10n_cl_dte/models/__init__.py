@@ -1,0 +1,20 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+from . import (
+    account_journal,
+    account_move,
+    account_move_dte,
+    account_move_line,
+    account_tax,
+    certificate_certificate,
+    dte_backup,
+    dte_caf,
+    dte_document,
+    dte_envio,
+    dte_reference,
+    dte_schema_set,
+    dte_sii_call,
+    dte_sii_session,
+    res_company,
+    res_config_settings,
+    res_partner,
+)

@@ -1,0 +1,327 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+import base64
+
+from psycopg2 import errors as pgerrors
+
+from odoo import Command, api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+
+from ..const import ENVIRONMENTS, INVOICE_TYPES
+
+# What a signed document says about the invoice as a whole. Lines have their own list.
+SIGNED_FIELDS = frozenset(
+    (
+        "name", "move_type", "partner_id", "commercial_partner_id", "company_id", "currency_id", "journal_id",
+        "invoice_date", "invoice_date_due", "invoice_payment_term_id", "l10n_latam_document_type_id", "dte_environment",
+        "dte_payment_form", "dte_service_indicator", "dte_period_from", "dte_period_to",
+    )
+)  # fmt: skip
+
+
+class AccountMove(models.Model):
+    _inherit = "account.move"
+
+    dte_environment = fields.Selection(
+        ENVIRONMENTS, string="SII Environment", readonly=True, copy=False, help="Where the document was issued."
+    )
+    dte_document_id = fields.Many2one(
+        "dte.document",
+        string="Electronic Document",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+    )
+    # Related and not stored: recording an answer of the SII must not write a row that users write too.
+    dte_status = fields.Selection(related="dte_document_id.state", string="SII Status")
+    dte_folio = fields.Integer(related="dte_document_id.folio", string="Folio", aggregator=False)
+    dte_track_id = fields.Char(related="dte_document_id.track_id", string="Track ID")
+    dte_message = fields.Text(related="dte_document_id.message", string="SII Message")
+    dte_timeline = fields.Html(related="dte_document_id.timeline", string="Timeline")
+    dte_reference_ids = fields.One2many("dte.reference", "move_id", string="References")
+    # The stock l10n_cl reads this name when a foreign supplier's credit note is posted.
+    l10n_cl_reference_ids = fields.One2many("dte.reference", "move_id", string="References (l10n_cl)")
+    dte_payment_form = fields.Selection(
+        [("1", "Cash"), ("2", "Credit"), ("3", "Free of charge")],
+        string="Payment Form",
+        compute="_compute_dte_payment_form",
+        store=True,
+        readonly=False,
+    )
+    dte_service_indicator = fields.Selection(
+        [("1", "Periodic domestic services"), ("2", "Other periodic services"), ("3", "Services")],
+        string="Service Indicator",
+    )
+    dte_period_from = fields.Date(string="Service Period From")
+    dte_period_to = fields.Date(string="Service Period To")
+    dte_applies = fields.Boolean(compute="_compute_dte_applies")
+
+    # Folios do not belong to a journal, so the stock index on (name, journal) does not protect them. In any state where a
+    # name is kept: a document that left posted for a correction keeps its folio.
+    _unique_dte_folio = models.UniqueIndex(
+        "(company_id, dte_environment, l10n_latam_document_type_id, name)"
+        " WHERE (dte_environment IS NOT NULL AND name IS NOT NULL AND name != '/')",
+        "This folio is already used for this document type.",
+    )
+    _dte_folio_order = models.Index(
+        "(company_id, dte_environment, l10n_latam_document_type_id, sequence_number) WHERE dte_environment IS NOT NULL"
+    )
+
+    @api.depends("invoice_date", "invoice_date_due", "invoice_payment_term_id")
+    def _compute_dte_payment_form(self):
+        for move in self:
+            if move.state != "draft" or not move.is_sale_document():
+                move.dte_payment_form = move.dte_payment_form
+                continue
+            issued = move.invoice_date or fields.Date.context_today(move)
+            due = move.invoice_date_due or issued
+            move.dte_payment_form = "2" if due > issued else "1"
+
+    @api.depends("journal_id", "move_type", "l10n_latam_document_type_id")
+    def _compute_dte_applies(self):
+        for move in self:
+            move.dte_applies = move._dte_is_issued()
+
+    def _dte_is_issued(self) -> bool:
+        """Tell whether posting this invoice or note makes a DTE of ours."""
+        return bool(
+            self
+            and self.journal_id.dte_enabled
+            and self.is_sale_document()
+            and self.l10n_latam_document_type_id.code in INVOICE_TYPES
+        )
+
+    def _dte_is_locked(self) -> bool:
+        """Tell whether the invoice is signed and must stay as it is."""
+        return bool(self.dte_document_id)
+
+    # -- folios ---------------------------------------------------------------------------------------------------------
+
+    def _get_l10n_latam_documents_domain(self):
+        # EXTENDS l10n_cl: a journal of electronic documents offers what it can issue
+        domain = super()._get_l10n_latam_documents_domain()
+        if self.journal_id.dte_enabled:
+            domain = [*domain, ("code", "in", INVOICE_TYPES)]
+        return domain
+
+    def _get_next_sequence_format(self):
+        # EXTENDS account: the next folio comes from the CAFs, not from the last name, which is slow to find
+        if not self._dte_is_issued():
+            return super()._get_next_sequence_format()
+        return self._get_sequence_format_param(self._l10n_cl_get_formatted_sequence())
+
+    def _locked_increment(self, format_string, format_values):
+        """Take the next folio of the CAFs for this document.
+
+        The lock is the stock mixin's: updating `name` under a unique index makes other transactions that want the same folio
+        wait for this one, and take the next one if it commits. The differences: only folios of a usable CAF are tried, and
+        the cache is per CAF, since a folio does not belong to a journal.
+
+        :raises UserError: when no usable CAF has a folio left
+        """
+        # OVERRIDE sequence.mixin
+        if not self._dte_is_issued():
+            return super()._locked_increment(format_string, format_values)
+        self.flush_recordset()
+        cache = self._get_sequence_cache()
+        cafs = self.env["dte.caf"]._usable(self.company_id, self.l10n_latam_document_type_id.code, self.invoice_date)
+        for caf in cafs:
+            key = ("dte.caf", caf.id)
+            if key not in cache:
+                cache[key] = self._dte_lock_folio_of(caf)
+            elif cache[key] < caf.folio_to:
+                # This transaction holds a folio of the range: nobody else can have passed it.
+                cache[key] += 1
+            else:
+                continue
+            if cache[key] is not None:
+                return self._l10n_cl_get_formatted_sequence(cache[key])
+            cache[key] = caf.folio_to
+        raise UserError(
+            self.env._(
+                "The folios are used up: other documents took the last ones just now. Nothing was issued. Ask the SII for "
+                "more folios and load the CAF file in Invoicing > Electronic documents > Folios (CAF)."
+            )
+        )
+
+    def _dte_lock_folio_of(self, caf) -> int | None:
+        """Take the next free folio of one range, None when there is none left."""
+        folio = caf._last_used_in_range()
+        with self.env.cr.savepoint(flush=False) as savepoint:
+            while folio < caf.folio_to:
+                folio += 1
+                name = self._l10n_cl_get_formatted_sequence(folio)
+                try:
+                    self.env.cr.execute(
+                        SQL("UPDATE account_move SET name = %s WHERE id = %s", name, self.id), log_exceptions=False
+                    )
+                except pgerrors.UniqueViolation:
+                    savepoint.rollback()
+                else:
+                    return folio
+        return None
+
+    @api.depends("journal_id", "l10n_latam_document_type_id")
+    def _compute_highest_name(self):
+        # EXTENDS account: meant to warn about the first number of a sequence; folios are given by the SII
+        issued = self.filtered(lambda move: move._dte_is_issued())
+        issued.highest_name = ""
+        super(AccountMove, self - issued)._compute_highest_name()
+
+    # -- posting --------------------------------------------------------------------------------------------------------
+
+    def _post(self, soft=True):
+        # EXTENDS account: everything that can be checked is checked before a folio is taken; afterwards only stamping,
+        # signing and archiving, which need no network. If any of it fails the posting fails and the folio is back.
+        today = fields.Date.context_today(self)
+        issued = self.filtered(
+            lambda move: move._dte_is_issued() and not move.dte_document_id and not (soft and move.date > today)
+        )
+        if issued:
+            issued._dte_check_before_posting()
+            issued._dte_prepare_posting()
+        posted = super()._post(soft)
+        (posted & issued)._dte_issue()
+        return posted
+
+    def _dte_prepare_posting(self):
+        for journal, moves in self.grouped("journal_id").items():
+            environment = journal.company_id.dte_environment
+            # A number that somebody typed into a draft is no folio.
+            moves.filtered("name").name = False
+            moves.dte_environment = environment
+            if not journal.dte_environment:
+                # sudo: posting users may not write journals; only the binding to the first environment is lent
+                journal.sudo().dte_environment = environment
+
+    def write(self, vals):
+        changed = SIGNED_FIELDS & vals.keys()
+        for move in self.filtered(lambda move: changed and move._dte_is_locked()):
+            for name in changed:
+                field = self._fields[name]
+                new = field.convert_to_record(field.convert_to_cache(vals[name], move), move)
+                if new != move[name]:
+                    raise UserError(
+                        self.env._(
+                            "%(document)s is signed: the field %(field)s cannot be changed any more. Correct it with a "
+                            "credit or debit note.",
+                            document=move.display_name,
+                            field=field._description_string(self.env),
+                        )
+                    )
+        return super().write(vals)
+
+    @api.constrains("state")
+    def _check_dte_stays_posted(self):
+        for move in self:
+            if move.state != "posted" and move._dte_is_locked():
+                raise UserError(
+                    self.env._(
+                        "%s is a signed electronic document: it cannot be reset to draft or cancelled. Annul it with a credit "
+                        "note.",
+                        move.display_name,
+                    )
+                )
+
+    @api.depends("dte_document_id")
+    def _compute_show_reset_to_draft_button(self):
+        # EXTENDS account
+        super()._compute_show_reset_to_draft_button()
+        self.filtered(lambda move: move._dte_is_locked()).show_reset_to_draft_button = False
+
+    # -- notes ----------------------------------------------------------------------------------------------------------
+
+    def _dte_reference_values(self) -> dict:
+        """Return the values of a reference to this invoice."""
+        self.ensure_one()
+        return {
+            "origin_move_id": self.id,
+            "document_type_id": self.l10n_latam_document_type_id.id,
+            "folio": str(self.dte_folio or self.sequence_number),
+            "date": self.invoice_date,
+        }
+
+    def _reverse_moves(self, default_values_list=None, cancel=False):
+        # EXTENDS account: whoever reverses an electronic document, wizard or code, gets a credit note that refers to it
+        default_values_list = default_values_list or [{} for _move in self]
+        credit_note = self.env.ref("l10n_cl.dc_nc_f_dte")
+        for move, defaults in zip(self, default_values_list, strict=True):
+            if move._dte_is_issued() and move.move_type == "out_invoice":
+                defaults.setdefault("l10n_latam_document_type_id", credit_note.id)
+                defaults.setdefault(
+                    "dte_reference_ids", [Command.create({**move._dte_reference_values(), "code": "1"})]
+                )
+        return super()._reverse_moves(default_values_list, cancel)
+
+    def _dte_make_text_correction(self, original: str, corrected: str):
+        """Turn a draft credit note into one that only corrects text: one line that says so, all amounts zero."""
+        for move in self:
+            move.invoice_line_ids = [
+                Command.clear(),
+                Command.create(
+                    {
+                        # Text of a tax document: Spanish whatever the user's language, as the format words it
+                        "name": f"Donde dice: {original}. Debe decir: {corrected}",
+                        "quantity": 1,
+                        "price_unit": 0,
+                        "tax_ids": [Command.clear()],
+                    }
+                ),
+            ]
+
+    # -- sending --------------------------------------------------------------------------------------------------------
+
+    def action_send_to_sii(self):
+        """Send the documents of these invoices now and tell what happened. Commits."""
+        if not self.env.user.has_group("l10n_cl_dte.group_dte_user"):
+            raise AccessError(
+                self.env._('You need the role "Electronic documents: user" to send documents. Ask your administrator.')
+            )
+        self.check_access("read")
+        documents = self.dte_document_id
+        if not documents:
+            raise UserError(
+                self.env._("There is no signed electronic document among the selected invoices. Post them first.")
+            )
+        return documents._send_and_report()
+
+    def action_dte_status(self):
+        """Ask the SII now how far the documents are. Commits."""
+        self.check_access("read")
+        return self.dte_document_id.action_check_status()
+
+    def action_dte_open_document(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "dte.document",
+            "res_id": self.dte_document_id.id,
+            "view_mode": "form",
+        }
+
+    def action_dte_download_xml(self):
+        self.ensure_one()
+        return self.dte_document_id.action_download_xml()
+
+    def _dte_xml(self) -> bytes:
+        """Return the signed document of the invoice, ISO-8859-1 bytes."""
+        # sudo: whoever may read the invoice may read its own document
+        backup = self.sudo().dte_document_id.backup_id.with_context(bin_size=False)
+        return base64.b64decode(backup.xml_content)
+
+    def _get_alerts(self):
+        # EXTENDS account
+        alerts = super()._get_alerts()
+        document = self.sudo().dte_document_id  # sudo: readers of the invoice may know how it stands
+        if document.state in ("failed", "rejected", "unknown", "retry"):
+            alerts["dte_status"] = {
+                "level": "danger" if document.state in ("failed", "rejected") else "warning",
+                "message": document.message,
+            }
+        return alerts
+
+    @api.depends("dte_document_id.state", "dte_document_id.message_code")
+    def _compute_alerts(self):
+        # EXTENDS account
+        super()._compute_alerts()

@@ -1,0 +1,82 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+from decimal import Decimal
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+from ..libs import dte as dte_lib
+from ..libs.dte import Line, line_amount
+
+# What a signed document says about a line.
+SIGNED_FIELDS = frozenset(
+    ("name", "product_id", "product_uom_id", "quantity", "price_unit", "discount", "tax_ids", "dte_indicator")
+)  # fmt: skip
+
+
+def to_decimal(value: float, digits: int = 6) -> Decimal:
+    """Return a float of Odoo as the decimal that the user typed, with at most six decimals as the SII admits."""
+    return Decimal(repr(round(value, digits)))
+
+
+class AccountMoveLine(models.Model):
+    _inherit = "account.move.line"
+
+    dte_indicator = fields.Selection(
+        [("2", "Not billable"), ("3", "Packaging deposit"), ("6", "Not billable, negative")],
+        string="SII Indicator",
+        help="For lines that are neither taxed nor exempt. A line without VAT is exempt by itself.",
+    )
+
+    def _dte_price_line(self) -> Line:
+        """Return quantity, price and discount in the pipeline's terms, enough to compute the amount.
+
+        A negative discount is a surcharge. Quantity and price are positive; the sign of a line is carried elsewhere.
+        """
+        self.ensure_one()
+        discount = to_decimal(self.discount, 2)
+        return Line(
+            name="",
+            quantity=abs(to_decimal(self.quantity)) or None,
+            price=abs(to_decimal(self.price_unit)) or None,
+            discount_percent=discount if discount > 0 else None,
+            surcharge_percent=-discount if discount < 0 else None,
+        )
+
+    def _dte_base_amount(self, base_line) -> int | None:
+        """Return the signed whole pesos of the line by the SII's rounding, None when Odoo's own computation serves."""
+        quantity, price, discount = base_line["quantity"], base_line["price_unit"], base_line["discount"]
+        if not quantity or not price:
+            return None
+        percent = to_decimal(discount, 2)
+        amount = line_amount(
+            Line(
+                name="",
+                quantity=abs(to_decimal(quantity)),
+                price=abs(to_decimal(price)),
+                discount_percent=percent if percent > 0 else None,
+                surcharge_percent=-percent if percent < 0 else None,
+            )
+        ).amount
+        return amount if (quantity < 0) == (price < 0) else -amount
+
+    def write(self, vals):
+        changed = SIGNED_FIELDS & vals.keys()
+        if changed:
+            signed = self.filtered(lambda line: line.display_type == "product" and line.move_id._dte_is_locked())
+            for line in signed:
+                if any(line._dte_would_change(name, vals[name]) for name in changed):
+                    raise UserError(
+                        self.env._(
+                            "%s is signed and cannot be changed. Correct it with a credit or debit note.",
+                            line.move_id.display_name,
+                        )
+                    )
+        return super().write(vals)
+
+    def _dte_would_change(self, name: str, value) -> bool:
+        field = self._fields[name]
+        if field.type == "many2many":
+            return True
+        return field.convert_to_write(self[name], self) != field.convert_to_write(
+            field.convert_to_record(field.convert_to_cache(value, self), self), self
+        )

@@ -1,0 +1,353 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+import base64
+import logging
+import re
+
+from markupsafe import Markup, escape
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
+from odoo.tools import format_datetime
+
+from ..const import ENVIRONMENTS
+from ..libs import issue as issue_lib
+from ..libs.sii_soap_client import DocumentQuestion
+from . import dte_messages
+
+_logger = logging.getLogger(__name__)
+
+STATES = [
+    ("to_send", "To send"),
+    ("sending", "Sending"),
+    ("sent", "Sent, waiting for the SII"),
+    ("unknown", "Outcome unknown"),
+    ("retry", "To be retried"),
+    ("failed", "Needs attention"),
+    ("accepted", "Accepted"),
+    ("objected", "Accepted with repairs"),
+    ("rejected", "Rejected"),
+]
+
+# What may be put into an envelope; the others are on their way or done.
+SENDABLE = ("to_send", "retry", "failed")
+VERDICTS = ("accepted", "objected", "rejected")
+
+
+class DteDocument(models.Model):
+    """One issued electronic document and where it stands.
+
+    States::
+
+        to_send --claimed by an envelope--> sending
+        sending --track id--> sent | --no usable answer--> unknown | --certainly not received--> retry
+                | --certainly refused, data--> failed | --refused, permission--> to_send
+        sent --counts or document status--> accepted | objected | rejected
+        retry, failed --sent again by a person--> sending
+        to_send --its referenced document was rejected--> failed
+
+    `sending` and `unknown` are left by nobody but the code that has asked the SII. Only `_set_state` writes `state`.
+    """
+
+    _name = "dte.document"
+    _description = "Electronic Tax Document"
+    _order = "signed_at desc, id desc"
+    _check_company_auto = True
+
+    company_id = fields.Many2one("res.company", required=True, readonly=True, ondelete="restrict")
+    environment = fields.Selection(ENVIRONMENTS, required=True, readonly=True)
+    dte_type = fields.Char(string="Type Code", required=True, readonly=True)
+    document_type_id = fields.Many2one("l10n_latam.document.type", required=True, readonly=True, ondelete="restrict")
+    folio = fields.Integer(required=True, readonly=True, aggregator=False)
+    version = fields.Integer(default=1, readonly=True, aggregator=False)
+    superseded = fields.Boolean(readonly=True, help="A corrected version with the same folio has taken its place.")
+    issuer_rut = fields.Char(string="Issuer RUT", required=True, readonly=True)
+    receiver_rut = fields.Char(string="Receiver RUT", required=True, readonly=True)
+    receiver_name = fields.Char(readonly=True)
+    issue_date = fields.Date(required=True, readonly=True)
+    signed_at = fields.Datetime(required=True, readonly=True)
+    currency_id = fields.Many2one(related="company_id.currency_id")
+    amount_total = fields.Monetary(string="Total", readonly=True)
+    state = fields.Selection(STATES, required=True, default="to_send", readonly=True, index=True)
+    message_code = fields.Char(readonly=True)
+    message_params = fields.Json(readonly=True)
+    message = fields.Text(compute="_compute_message")
+    repairs_unknown = fields.Boolean(
+        readonly=True,
+        help="Accepted in an envelope with repairs; the SII has not said whether they concern this document.",
+    )
+    verdict_at = fields.Datetime(string="Verdict On", readonly=True)
+    move_id = fields.Many2one(
+        "account.move", string="Invoice", readonly=True, index="btree_not_null", ondelete="restrict"
+    )
+    caf_id = fields.Many2one("dte.caf", string="CAF", readonly=True, ondelete="restrict", index="btree_not_null")
+    backup_id = fields.Many2one(
+        "dte.backup", string="Archive", readonly=True, ondelete="restrict", index="btree_not_null"
+    )
+    envio_id = fields.Many2one(
+        "dte.envio", string="Current Envelope", readonly=True, ondelete="restrict", index="btree_not_null"
+    )
+    envio_ids = fields.Many2many("dte.envio", string="Envelopes", readonly=True)
+    track_id = fields.Char(related="envio_id.track_id", string="Track ID")
+    reference_ids = fields.Many2many(
+        "dte.document",
+        "dte_document_reference_rel",
+        "document_id",
+        "referenced_id",
+        string="Corrects",
+        readonly=True,
+        help="Documents of ours that must be accepted before this one is sent.",
+    )
+    xml_content = fields.Binary(related="backup_id.xml_content", string="XML")
+    timeline = fields.Html(compute="_compute_timeline", sanitize=False)
+
+    _unique_live_folio = models.UniqueIndex(
+        "(company_id, environment, dte_type, folio) WHERE (superseded IS NOT TRUE)",
+        "This folio already has a document.",
+    )
+    _due = models.Index("(company_id, environment, signed_at) WHERE state IN ('to_send', 'retry')")
+
+    @api.depends("document_type_id", "folio")
+    def _compute_display_name(self):
+        for document in self:
+            document.display_name = f"{document.document_type_id.name or document.dte_type} {document.folio}"
+
+    # -- making ---------------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _make(self, move, caf, dte, signed: issue_lib.SignedDte, signed_at):
+        """Archive a signed document and give it its row, in the transaction of the posting.
+
+        :param signed_at: naive Santiago time of the signature
+        """
+        # sudo: whoever may post an invoice makes its document; nobody may make one by hand
+        self = self.sudo()
+        document = self.create(
+            {
+                "company_id": move.company_id.id,
+                "environment": move.dte_environment,
+                "dte_type": str(dte.dte_type),
+                "document_type_id": move.l10n_latam_document_type_id.id,
+                "folio": dte.folio,
+                "issuer_rut": dte.issuer.rut,
+                "receiver_rut": dte.receiver.rut,
+                "receiver_name": dte.receiver.name,
+                "issue_date": dte.issue_date,
+                "signed_at": fields.Datetime.now(),
+                "amount_total": signed.totals.total,
+                "move_id": move.id,
+                "caf_id": caf.id,
+                "reference_ids": [(6, 0, self._referenced_by(move).ids)],
+            }
+        )
+        document.backup_id = self.env["dte.backup"]._archive(document, signed.xml)
+        move.sudo().dte_document_id = document
+        return document
+
+    def _referenced_by(self, move):
+        """Return our documents that a note corrects; only they make it wait."""
+        references = move.dte_reference_ids.filtered(lambda reference: reference.code)
+        documents = references.origin_move_id.sudo().dte_document_id
+        for reference in references.filtered(lambda reference: not reference.origin_move_id):
+            if reference.folio.isdigit():
+                documents |= self.search(
+                    [
+                        ("company_id", "=", move.company_id.id),
+                        ("environment", "=", move.dte_environment),
+                        ("dte_type", "=", reference.doc_code),
+                        ("folio", "=", int(reference.folio)),
+                        ("superseded", "=", False),
+                    ]
+                )
+        return documents
+
+    # -- state ----------------------------------------------------------------------------------------------------------
+
+    def _set_state(self, state: str, code: str | None = None, params: dict | None = None, **values):
+        """Write the state: the only place that does, with one log line per change.
+
+        :param code: key of the sentence that explains it, in `dte_messages`
+        """
+        for document in self:
+            _logger.info(
+                "dte_status_changed company=%s type=%s folio=%s from=%s to=%s",
+                document.issuer_rut, document.dte_type, document.folio, document.state, state,
+            )  # fmt: skip
+        if state in VERDICTS:
+            values["verdict_at"] = fields.Datetime.now()
+        self.write({"state": state, "message_code": code or False, "message_params": params or False, **values})
+
+    @api.depends(
+        "state", "message_code", "message_params", "envio_id.track_id", "reference_ids.state", "repairs_unknown"
+    )
+    @api.depends_context("lang")
+    def _compute_message(self):
+        for document in self:
+            document.message = document._explain()
+
+    def _explain(self) -> str:
+        self.ensure_one()
+        texts = []
+        if self.message_code:
+            table = dte_messages.ERRORS if self.message_code in dte_messages.ERRORS else dte_messages.STATES
+            texts.append(dte_messages.describe(self.env, table, self.message_code, self.message_params))
+        waiting = self._waiting_for()
+        if self.state in SENDABLE and self.environment != self.company_id.dte_environment:
+            labels = dict(self._fields["environment"]._description_selection(self.env))
+            params = {"environment": labels[self.environment]}
+            texts.append(dte_messages.describe(self.env, dte_messages.STATES, "other_environment", params))
+        elif self.state in ("to_send", "retry") and waiting:
+            params = {"document": waiting[0].display_name}
+            texts.append(dte_messages.describe(self.env, dte_messages.STATES, "waiting", params))
+        elif self.state == "accepted" and self.repairs_unknown:
+            texts.append(dte_messages.describe(self.env, dte_messages.STATES, "accepted_unknown_repairs"))
+        elif not self.message_code and self.state in dte_messages.STATES:
+            params = {"track_id": self.track_id}
+            texts.append(dte_messages.describe(self.env, dte_messages.STATES, self.state, params))
+        elif self.state == "unknown":
+            texts.append(dte_messages.describe(self.env, dte_messages.STATES, "unknown"))
+        return " ".join(texts)
+
+    def _waiting_for(self):
+        """Return the documents that must be accepted before this one may leave."""
+        # sudo: a document of the same company; its state is needed to explain this one
+        return self.sudo().reference_ids.filtered(lambda document: document.state not in ("accepted", "objected"))
+
+    @api.depends("envio_ids.state", "state")
+    @api.depends_context("lang", "tz")
+    def _compute_timeline(self):
+        for document in self:
+            rows = Markup().join(
+                Markup("<li class='mb-1'><span class='text-muted me-2'>%s</span>%s</li>")
+                % (format_datetime(self.env, moment, dt_format="short"), escape(text))
+                for moment, text in document._timeline_entries()
+            )
+            document.timeline = Markup("<ul class='list-unstyled mb-0'>%s</ul>") % rows
+
+    def _timeline_entries(self) -> list:
+        """Return (UTC datetime, sentence) of what happened to the document, oldest first."""
+        self.ensure_one()
+        entries = [(self.signed_at, self.env._("Signed, stamped and archived with folio %s.", self.folio))]
+        # sudo: the envelopes of a document that the user sees
+        for envio in self.sudo().envio_ids.sorted("id"):
+            entries += envio._timeline_entries()
+        if self.state in VERDICTS and self.verdict_at:
+            entries.append((self.verdict_at, self._explain()))
+        return entries
+
+    # -- sending --------------------------------------------------------------------------------------------------------
+
+    @api.model
+    def _sendable_domain(self, company) -> Domain:
+        """Return the documents of a company that may leave now; notes wait for what they correct."""
+        return (
+            Domain("company_id", "=", company.id)
+            & Domain("environment", "=", company.dte_environment)
+            & Domain("issuer_rut", "=", company.vat)
+            & Domain("superseded", "=", False)
+            & Domain("state", "in", SENDABLE)
+            & Domain("reference_ids", "not any", [("state", "not in", ("accepted", "objected"))])
+        )
+
+    def _fail_notes_of_rejected(self):
+        """Move notes whose referenced document was rejected to `failed`: they can never leave as they are."""
+        for document in self.filtered(lambda document: document.state in ("to_send", "retry")):
+            rejected = document.reference_ids.filtered(lambda referenced: referenced.state == "rejected")
+            if rejected:
+                document._set_state("failed", "reference_rejected", {"document": rejected[0].display_name})
+
+    def action_send(self):
+        """Send these documents now. Commits."""
+        if not self.env.user.has_group("l10n_cl_dte.group_dte_user"):
+            raise AccessError(
+                self.env._('You need the role "Electronic documents: user" to send documents. Ask your administrator.')
+            )
+        self.check_access("read")
+        return self._send_and_report()
+
+    def _send_and_report(self):
+        """Send what may leave and return a notification that says what became of it."""
+        # sudo: users see documents but write none; sending writes them in their name
+        documents = self.sudo()
+        documents.env["dte.envio"]._deliver(documents)
+        documents.invalidate_recordset()
+        return documents._report()
+
+    def _report(self):
+        counts = {}
+        for document in self:
+            counts.setdefault(document.state, []).append(document)
+        if len(self) == 1:
+            title, message = self.display_name, self._explain()
+        else:
+            labels = dict(self._fields["state"]._description_selection(self.env))
+            title = self.env._("%s electronic documents", len(self))
+            message = ", ".join(f"{labels[state]}: {len(found)}" for state, found in counts.items())
+        bad = {"failed", "rejected", "unknown", "retry", "to_send"} & counts.keys()
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "title": title,
+                "message": message,
+                "type": "warning" if bad else "success",
+                "sticky": bool(bad),
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    # -- status ---------------------------------------------------------------------------------------------------------
+
+    def action_check_status(self):
+        """Ask the SII now about the envelopes of these documents and tell the result. Commits."""
+        self.check_access("read")
+        # sudo: users see documents but write none; the answer is written in their name
+        documents = self.sudo()
+        waiting = documents.filtered(lambda document: document.state == "sent")
+        if waiting:
+            waiting.envio_id._poll_and_commit()
+            documents.invalidate_recordset()
+        return documents._report()
+
+    def _question(self) -> DocumentQuestion:
+        """Return the data that the SII compares when it is asked about this document."""
+        self.ensure_one()
+        return DocumentQuestion(
+            issuer_rut=self.issuer_rut,
+            receiver_rut=self.receiver_rut,
+            dte_type=int(self.dte_type),
+            folio=self.folio,
+            issue_date=self.issue_date,
+            total=int(self.amount_total),
+        )
+
+    # -- reading --------------------------------------------------------------------------------------------------------
+
+    def action_open_move(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "account.move",
+            "res_id": self.move_id.id,
+            "view_mode": "form",
+        }
+
+    def action_download_xml(self):
+        self.ensure_one()
+        self.check_access("read")
+        return self.backup_id.action_download_xml()
+
+    def _xml(self) -> bytes:
+        """Return the signed bytes from the archive, ISO-8859-1."""
+        self.ensure_one()
+        return base64.b64decode(self.backup_id.with_context(bin_size=False).xml_content)
+
+    @api.model
+    def _signature_value(self, xml: bytes) -> str:
+        """Return the SignatureValue of a signed document, without line breaks."""
+        found = re.search(rb"<SignatureValue>([^<]*)</SignatureValue>", xml)
+        return "".join(found[1].decode("ascii").split()) if found else ""
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
+        raise UserError(self.env._("Electronic documents cannot be deleted."))

@@ -1,0 +1,213 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""Codes of the pipeline and of the SII as sentences in the user's language: what is wrong and what to do."""
+
+import logging
+from collections import defaultdict
+
+from odoo.tools import LazyTranslate
+
+_lt = LazyTranslate(__name__)
+_logger = logging.getLogger(__name__)
+
+# Problems of a document, found before a folio is taken. Each sentence follows "record, field: ".
+PROBLEMS = {
+    "missing": _lt("is missing. Fill it in."),
+    "too_many": _lt("there are %(count)s and the SII admits at most %(limit)s."),
+    "rut_invalid": _lt("%(value)s is not a valid RUT. Write it like 76543210-3."),
+    "text_unwritable": _lt("the SII cannot read these characters: %(characters)s. Remove them."),
+    "value_not_allowed": _lt("%(value)s is not an allowed value."),
+    "date_out_of_range": _lt("the date %(value)s is outside what the SII admits."),
+    "period_reversed": _lt("the service period ends before it begins."),
+    "activity_code_malformed": _lt("%(value)s is not an activity code of the SII. It has six digits."),
+    "price_out_of_range": _lt("the SII admits prices from 0.000001; this one is %(value)s."),
+    "quantity_out_of_range": _lt("the SII admits quantities from 0.000001; this one is %(value)s."),
+    "item_code_not_allowed": _lt(
+        "the product code is longer than 35 characters or holds characters that cannot be sent."
+    ),
+    "tax_code_unknown": _lt("the tax has the SII code %(value)s, which cannot be issued. Correct the tax's SII code."),
+    "tax_on_exempt_line": _lt("an exempt line cannot carry additional taxes. Remove them."),
+    "withholding_not_allowed": _lt(
+        "the tax with SII code %(value)s is a withholding of the buyer. It belongs only in notes that correct a purchase "
+        "invoice (46). Remove it."
+    ),
+    "gross_mixed": _lt("some prices include VAT and others do not. Use one kind of price in the whole document."),
+    "gross_with_taxes": _lt("prices with tax included cannot be combined with additional taxes. Use net prices."),
+    "line_amount_negative": _lt("the amount is %(amount)s and cannot be negative. Correct price or discount."),
+    "line_amount_must_be_zero": _lt("the amount must be zero here and is %(amount)s."),
+    "needs_taxed_line": _lt(
+        "every line is exempt. An invoice with VAT (33) needs a taxed line: use an exempt invoice (34) or add the VAT."
+    ),
+    "needs_billable_line": _lt("an invoice with VAT (33) needs at least one line with VAT."),
+    "exempt_with_vat": _lt("an exempt invoice (34) cannot have lines with VAT. Remove the tax or use an invoice (33)."),
+    "total_negative": _lt("the total is negative (%(amount)s)."),
+    "total_too_big": _lt("the total has more digits than the SII admits."),
+    "discount_out_of_range": _lt("a global discount of %(value)s is not possible."),
+    "discount_exceeds_lines": _lt("the global discounts are larger than the lines that they apply to."),
+    "discount_must_be_percent": _lt(
+        "a global discount in pesos is not possible when lines have different additional taxes. Use discounts per line."
+    ),
+    "not_in_this_type": _lt("does not belong in this type of document. Remove it."),
+    "note_without_reference": _lt(
+        "a credit or debit note needs a reference to the document that it corrects, with its reason. Add it in the "
+        "tab Electronic document."
+    ),
+    "note_needs_single_reference": _lt("a note that annuls or corrects text must refer to one single document."),
+    "note_reference_not_tax_document": _lt("a note can only correct a tax document, not a document of type %(type)s."),
+    "note_on_dispatch_guide": _lt("a dispatch guide cannot be corrected with a credit note."),
+    "debit_annuls_only_credit": _lt("a debit note can only annul a credit note."),
+    "annulment_total_differs": _lt(
+        "the note annuls a document of %(expected)s but amounts to %(amount)s. Make both equal or choose "
+        '"Corrects amounts".'
+    ),
+    "text_correction_with_amounts": _lt(
+        "a text correction must have all amounts zero; this one amounts to %(amount)s."
+    ),
+    "reference_folio_malformed": _lt('the folio of the reference has 1 to 18 characters; this one is "%(value)s".'),
+    "reference_folio_zero": _lt("folio 0 is only for a global reference, and a global reference has folio 0."),
+    "reference_not_issued": _lt("the referenced document is not issued yet. Post it first."),
+    "reference_rejected": _lt("the referenced document was rejected by the SII. Correct it before this note."),
+    "currency_not_pesos": _lt("the currency is %(value)s. This document must be in Chilean pesos (CLP)."),
+    "company_currency_not_pesos": _lt("the company's currency must be the Chilean peso (CLP)."),
+    "totals_differ": _lt(
+        "the SII's rules give a total of %(expected)s and the invoice says %(amount)s. Check taxes and discounts of the "
+        "lines."
+    ),
+    "resolution_missing": _lt(
+        "the resolution for this environment is missing. Fill it in in Invoicing > Configuration > Settings."
+    ),
+    "certificate_missing": _lt("there is no digital certificate. Load one in Invoicing > Configuration > Settings."),
+    "certificate_expired": _lt("the digital certificate expired on %(date)s. Load a current one."),
+    "certificate_not_yet_valid": _lt("the digital certificate is valid only from %(date)s."),
+    "certificate_without_rut": _lt(
+        "the digital certificate does not say its holder's RUT. Fill it in in the certificate."
+    ),
+    "simulator_missing": _lt(
+        "the address of the simulator is missing. Fill it in in Invoicing > Configuration > Settings."
+    ),
+    "journal_other_environment": _lt(
+        "the journal already holds documents of the environment %(environment)s. Use another journal for %(current)s."
+    ),
+    "caf_none": _lt(
+        "there are no folios for %(type)s in the environment %(environment)s. Ask the SII for folios and load the CAF "
+        "file in Invoicing > Electronic documents > Folios (CAF)."
+    ),
+    "caf_used_up": _lt(
+        "the folios for %(type)s are used up (%(count)s needed, %(available)s left). Ask the SII for more and load the "
+        "CAF file in Invoicing > Electronic documents > Folios (CAF)."
+    ),
+    "caf_all_expired": _lt(
+        "the folios for %(type)s expired on %(date)s. Ask the SII for new ones and load the CAF file in Invoicing > "
+        "Electronic documents > Folios (CAF); annul the expired ones at the SII."
+    ),
+    "caf_later_than_document": _lt(
+        "the folios for %(type)s were authorised on %(date)s, after the date of the document. Use a date from then on."
+    ),
+    "type_unsupported": _lt("documents of type %(type)s cannot be issued from here."),
+    "dte_bytes_unreadable": _lt("the archived document cannot be read."),
+    "schema_invalid": _lt("line %(line)s, %(element)s: %(message)s"),
+}
+
+# Errors of configuration, as whole sentences.
+ERRORS = {
+    "caf_damaged": _lt(
+        "This is not a CAF file of the SII, or it is damaged (%(detail)s). Download it again from the SII."
+    ),
+    "caf_key_unsupported": _lt("This CAF has a key of a kind that is not used any more. Ask the SII for new folios."),
+    "caf_other_company": _lt("This CAF belongs to %(caf)s; the company is %(company)s."),
+    "caf_other_environment": _lt(
+        "This CAF (IDK %(idk)s) is not for the environment %(environment)s. Folios of certification and of production "
+        "cannot be mixed."
+    ),
+    "caf_forged": _lt("The SII's signature on this CAF is not valid. Download the file again from the SII."),
+    "caf_key_mismatch": _lt("The private key of this CAF does not match its public key. Download the file again."),
+    "caf_range_invalid": _lt("The folio range %(first)s to %(last)s is not valid."),
+    "caf_from_future": _lt("This CAF is dated %(date)s, in the future. Check the date of the server."),
+    "caf_type_unsupported": _lt("Documents of type %(type)s are not supported yet."),
+    "caf_overlaps": _lt("The range %(first)s to %(last)s overlaps with a CAF that is already loaded: %(other)s."),
+    "caf_expired": _lt("The folios %(first)s to %(last)s expired on %(date)s. Load a current CAF."),
+    "caf_later_than_document": _lt("The CAF was authorised on %(date)s, after the date of the document."),
+    "caf_does_not_cover": _lt("No loaded CAF covers the folio %(folio)s of type %(type)s."),
+    "certificate_missing": _lt("There is no digital certificate. Load one in Invoicing > Configuration > Settings."),
+    "simulator_missing": _lt(
+        "The address of the simulator is missing. Fill it in in Invoicing > Configuration > Settings."
+    ),
+    "certificate_passphrase_wrong": _lt("The passphrase does not open this certificate file. Type it again."),
+    "certificate_unreadable": _lt("This is not a certificate file (.pfx or .p12)."),
+    "certificate_without_key": _lt(
+        "The file does not hold both a certificate and its private key. Export it again with the key."
+    ),
+    "certificate_key_unsupported": _lt(
+        "The key of this certificate is not RSA of at least 1024 bits, as the SII needs."
+    ),
+    "certificate_expired": _lt("The certificate expired on %(date)s. Load a current one."),
+    "certificate_not_yet_valid": _lt("The certificate is valid only from %(date)s."),
+    "certificate_without_rut": _lt(
+        "The certificate does not say its holder's RUT. Type the RUT of the person it belongs to."
+    ),
+    "public_key_unreadable": _lt("This is not a public key in PEM format."),
+    "schemas_incomplete": _lt(
+        "The schema files %(files)s are missing from the zip. Load the SII's file schema_dte.zip."
+    ),
+    "schemas_unreadable": _lt("The schema file %(file)s cannot be read. Load the SII's file schema_dte.zip."),
+    "xml_malformed": _lt("The file is not well-formed XML."),
+    "envio_empty": _lt("There is no document to send."),
+    "sii_login_refused": _lt(
+        "The SII does not accept the certificate (%(sii_code)s %(sii_text)s). Check at the SII that its holder is "
+        "registered as a user of the company, in this environment."
+    ),
+    "sii_login_failed": _lt("The SII did not log us in (%(sii_code)s %(sii_text)s). Try again in a few minutes."),
+    "sii_no_seed": _lt("The SII does not give out seeds now. Try again in a few minutes."),
+    "sii_unreachable": _lt("The SII cannot be reached (%(reason)s). Nothing was sent; try again in a few minutes."),
+    "sii_answer_unreadable": _lt("The SII answered something that is not an answer (HTTP %(http_status)s)."),
+    "sii_no_answer": _lt("The SII did not answer (%(reason)s) after the document had left."),
+    "sii_token_refused": _lt("The SII did not accept the session, also after a new login. Try again in a few minutes."),
+    "sii_refused_request": _lt("The SII's server refused the request (HTTP %(http_status)s). Nothing was sent."),
+    "sii_upload_not_taken": _lt("The SII did not take the file (%(sii_code)s %(sii_text)s). It can be sent again."),
+    "sii_upload_refused": _lt("The SII refused the file (%(sii_code)s): %(sii_text)s"),
+    "sii_upload_forbidden": _lt(
+        "The SII does not let this sender send for this company (%(sii_code)s %(sii_text)s). Give the certificate's "
+        "holder the permission at the SII and send again."
+    ),
+    "sii_upload_status_unknown": _lt("The SII answered with a code that its manuals do not list (%(sii_code)s)."),
+}
+
+# What a document's state means and what happens next, shown to the accountant.
+STATES = {
+    "to_send": _lt("Signed and archived. It has not been sent to the SII yet: press Send DTE."),
+    "other_environment": _lt(
+        "It was issued in the environment %(environment)s and is sent only while the company works there."
+    ),
+    "waiting": _lt("Waits for %(document)s: it is sent once the SII has accepted that document."),
+    "sending": _lt("It is being sent right now."),
+    "sent": _lt("The SII has received it with track id %(track_id)s and is validating it."),
+    "accepted": _lt("Accepted by the SII."),
+    "accepted_unknown_repairs": _lt(
+        "Accepted by the SII. The envelope had repairs; whether they concern this document stands in the SII's result mail."
+    ),
+    "objected": _lt(
+        "Accepted by the SII with repairs: it is valid. The reasons are in the SII's result mail; correct them with a "
+        "credit or debit note if needed."
+    ),
+    "rejected": _lt(
+        "Rejected by the SII (%(sii_code)s %(sii_text)s). It is not a valid document. The reasons are in the SII's result mail."
+    ),
+    "unknown": _lt(
+        "The SII may or may not have received it. It is not sent again until the SII has been asked, so that it does "
+        "not arrive twice."
+    ),
+    "reference_rejected": _lt("Not sent: the document that it corrects, %(document)s, was rejected by the SII."),
+}
+
+
+def describe(env, table: dict, code: str, params: dict | None = None) -> str:
+    """Return the sentence of a code in the environment's language; an unknown code is shown as it is."""
+    if code not in table:
+        _logger.warning("dte_message_missing code=%s", code)
+        return code
+    values = defaultdict(str, {name: "" if value is None else value for name, value in (params or {}).items()})
+    return " ".join((env._(table[code]) % values).replace("( )", "").split())
+
+
+def describe_error(env, error) -> str:
+    """Return what to tell the user about a `libs` error."""
+    return describe(env, ERRORS, error.code, error.params)

@@ -1,0 +1,64 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..const import REFERENCE_CODES
+
+
+class DteReference(models.Model):
+    """A document that an invoice or note refers to."""
+
+    _name = "dte.reference"
+    _description = "Reference of an Electronic Document"
+    _order = "move_id, sequence, id"
+    _check_company_auto = True
+
+    move_id = fields.Many2one("account.move", required=True, ondelete="cascade", index=True)
+    company_id = fields.Many2one(related="move_id.company_id", store=True)
+    sequence = fields.Integer(default=10)
+    document_type_id = fields.Many2one(
+        "l10n_latam.document.type",
+        string="Document Type",
+        required=True,
+        ondelete="restrict",
+        domain="[('country_id.code', '=', 'CL')]",
+    )
+    doc_code = fields.Char(related="document_type_id.code", string="Type Code")
+    # The stock l10n_cl reads this name when a foreign supplier's credit note is posted.
+    l10n_cl_reference_doc_type_selection = fields.Char(related="document_type_id.code", string="Reference Type")
+    origin_move_id = fields.Many2one(
+        "account.move", string="Referenced Invoice", check_company=True, index="btree_not_null", ondelete="restrict"
+    )
+    folio = fields.Char(size=18, required=True)
+    date = fields.Date(required=True, default=fields.Date.context_today)
+    code = fields.Selection(REFERENCE_CODES, string="Action")
+    reason = fields.Char(size=90)
+    is_global = fields.Boolean(string="Global", help="Refers to all documents of the type in the period, with folio 0.")
+
+    @api.onchange("origin_move_id")
+    def _onchange_origin_move_id(self):
+        for reference in self.filtered("origin_move_id"):
+            reference.update(reference.origin_move_id._dte_reference_values())
+
+    @api.onchange("is_global")
+    def _onchange_is_global(self):
+        for reference in self.filtered("is_global"):
+            reference.folio = "0"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        references = super().create(vals_list)
+        references._check_not_signed()
+        return references
+
+    def write(self, vals):
+        self._check_not_signed()
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_signed(self):
+        self._check_not_signed()
+
+    def _check_not_signed(self):
+        for move in self.move_id.filtered(lambda move: move._dte_is_locked()):
+            raise UserError(self.env._("%s is signed: its references cannot be changed any more.", move.display_name))
