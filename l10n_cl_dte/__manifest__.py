@@ -31,5 +31,4 @@
         "views/dte_menus.xml",
     ],
     "excludes": ["l10n_cl_edi"],
-    "installable": True,
 }

@@ -90,7 +90,7 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class Retainer:
-    """`Retenedor`: the issuer withholds; bases of slaughter and margin and the final consumer's price, whole pesos."""
+    """`Retenedor`: the issuer withholds; bases of slaughter and margin, and the final consumer's price, in pesos."""
 
     slaughter_base: int | None = None
     margin_base: int | None = None
@@ -111,8 +111,8 @@ class Line:
     """`Detalle`: quantity times price, or a fixed `lump_sum` when there is no unit price.
 
     `discount_percent` and `discount_amount`: give the percentage and the amount is computed, or the amount alone; the
-    same for a surcharge. `tax_codes` are SII codes of additional taxes and withholdings, `codes` pairs of kind and value
-    that identify the product.
+    same for a surcharge. `tax_codes` are SII codes of additional taxes and withholdings, `codes` pairs of kind and
+    value that identify the product.
     """
 
     name: str
@@ -429,14 +429,17 @@ def _tax_amount(dte: Dte, code: int, base: int, override: TaxOverride | None, su
     rate = dte.vat_rate if kind.vat else kind.rate
     if override and override.rate is not None:
         rate = override.rate
+    parts = 1
     if code == SLAUGHTER_CODE:
         base = sums.slaughter_base
     elif sums.taxed and taxed != sums.taxed:
-        base = Decimal(base) * taxed / sums.taxed
+        base, parts = base * taxed, sums.taxed
     if override and override.amount is not None:
         amount = override.amount
+    elif rate is None:
+        amount = 0
     else:
-        amount = round_half_up(base * rate / HUNDRED) if rate is not None else 0
+        amount = round_half_up(_EXACT.divide(_EXACT.multiply(base, rate), 100 * parts))
     return TaxAmount(code, None if code in MARGIN_CODES else rate, amount, kind.effect == WITHHOLD)
 
 

@@ -17,7 +17,7 @@ class AccountJournal(models.Model):
         string="DTE Environment",
         readonly=True,
         copy=False,
-        help="Environment of the journal's first electronic document. Folios of different environments cannot share it.",
+        help="Environment of the journal's first electronic document. Folios of others cannot share the journal.",
     )
     dte_branch_code = fields.Char(
         string="SII Branch Code", size=9, help="Code that the SII gave to the branch that issues from this journal."

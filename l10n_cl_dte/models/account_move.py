@@ -6,6 +6,7 @@ from psycopg2 import errors as pgerrors
 from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
+from odoo.tools.sql import column_exists, create_column
 
 from ..const import ENVIRONMENTS, INVOICE_TYPES
 
@@ -55,10 +56,10 @@ class AccountMove(models.Model):
     )
     dte_period_from = fields.Date(string="Service Period From")
     dte_period_to = fields.Date(string="Service Period To")
-    dte_applies = fields.Boolean(compute="_compute_dte_applies")
+    dte_applies = fields.Boolean(string="Is an Electronic Document", compute="_compute_dte_applies")
 
-    # Folios do not belong to a journal, so the stock index on (name, journal) does not protect them. In any state where a
-    # name is kept: a document that left posted for a correction keeps its folio.
+    # Folios do not belong to a journal, so the stock index on (name, journal) does not protect them. In any state where
+    # a name is kept: a document that left posted for a correction keeps its folio.
     _unique_dte_folio = models.UniqueIndex(
         "(company_id, dte_environment, l10n_latam_document_type_id, name)"
         " WHERE (dte_environment IS NOT NULL AND name IS NOT NULL AND name != '/')",
@@ -67,6 +68,12 @@ class AccountMove(models.Model):
     _dte_folio_order = models.Index(
         "(company_id, dte_environment, l10n_latam_document_type_id, sequence_number) WHERE dte_environment IS NOT NULL"
     )
+
+    def _auto_init(self):
+        # Posted invoices have no use for it: do not compute it for all of them when the addon is installed.
+        if not column_exists(self.env.cr, "account_move", "dte_payment_form"):
+            create_column(self.env.cr, "account_move", "dte_payment_form", "varchar")
+        return super()._auto_init()
 
     @api.depends("invoice_date", "invoice_date_due", "invoice_payment_term_id")
     def _compute_dte_payment_form(self):
@@ -96,7 +103,7 @@ class AccountMove(models.Model):
         """Tell whether the invoice is signed and must stay as it is."""
         return bool(self.dte_document_id)
 
-    # -- folios ---------------------------------------------------------------------------------------------------------
+    # -- folios --
 
     def _get_l10n_latam_documents_domain(self):
         # EXTENDS l10n_cl: a journal of electronic documents offers what it can issue
@@ -114,9 +121,9 @@ class AccountMove(models.Model):
     def _locked_increment(self, format_string, format_values):
         """Take the next folio of the CAFs for this document.
 
-        The lock is the stock mixin's: updating `name` under a unique index makes other transactions that want the same folio
-        wait for this one, and take the next one if it commits. The differences: only folios of a usable CAF are tried, and
-        the cache is per CAF, since a folio does not belong to a journal.
+        The lock is the stock mixin's: updating `name` under a unique index makes other transactions that want the same
+        folio wait for this one, and take the next one if it commits. The differences: only folios of a usable CAF are
+        tried, and the cache is per CAF, since a folio does not belong to a journal.
 
         :raises UserError: when no usable CAF has a folio left
         """
@@ -140,8 +147,8 @@ class AccountMove(models.Model):
             cache[key] = caf.folio_to
         raise UserError(
             self.env._(
-                "The folios are used up: other documents took the last ones just now. Nothing was issued. Ask the SII for "
-                "more folios and load the CAF file in Invoicing > Electronic documents > Folios (CAF)."
+                "The folios are used up: other documents took the last ones just now. Nothing was issued. Ask the SII "
+                "for more folios and load the CAF file in Invoicing > Electronic documents > Folios (CAF)."
             )
         )
 
@@ -167,9 +174,9 @@ class AccountMove(models.Model):
         # EXTENDS account: meant to warn about the first number of a sequence; folios are given by the SII
         issued = self.filtered(lambda move: move._dte_is_issued())
         issued.highest_name = ""
-        super(AccountMove, self - issued)._compute_highest_name()
+        return super(AccountMove, self - issued)._compute_highest_name()
 
-    # -- posting --------------------------------------------------------------------------------------------------------
+    # -- posting --
 
     def _post(self, soft=True):
         # EXTENDS account: everything that can be checked is checked before a folio is taken; afterwards only stamping,
@@ -178,12 +185,26 @@ class AccountMove(models.Model):
         issued = self.filtered(
             lambda move: move._dte_is_issued() and not move.dte_document_id and not (soft and move.date > today)
         )
+        self._dte_refuse_other_types()
         if issued:
             issued._dte_check_before_posting()
             issued._dte_prepare_posting()
         posted = super()._post(soft)
         (posted & issued)._dte_issue()
         return posted
+
+    def _dte_refuse_other_types(self):
+        for move in self:
+            if move.journal_id.dte_enabled and not move._dte_is_issued():
+                raise UserError(
+                    self.env._(
+                        "The journal %(journal)s issues electronic documents: choose one of the types %(types)s for "
+                        "%(document)s, or another journal.",
+                        journal=move.journal_id.display_name,
+                        types=", ".join(INVOICE_TYPES),
+                        document=move.display_name,
+                    )
+                )
 
     def _dte_prepare_posting(self):
         for journal, moves in self.grouped("journal_id").items():
@@ -218,8 +239,8 @@ class AccountMove(models.Model):
             if move.state != "posted" and move._dte_is_locked():
                 raise UserError(
                     self.env._(
-                        "%s is a signed electronic document: it cannot be reset to draft or cancelled. Annul it with a credit "
-                        "note.",
+                        "%s is a signed electronic document: it cannot be reset to draft or cancelled. Annul it with a "
+                        "credit note.",
                         move.display_name,
                     )
                 )
@@ -227,10 +248,11 @@ class AccountMove(models.Model):
     @api.depends("dte_document_id")
     def _compute_show_reset_to_draft_button(self):
         # EXTENDS account
-        super()._compute_show_reset_to_draft_button()
+        result = super()._compute_show_reset_to_draft_button()
         self.filtered(lambda move: move._dte_is_locked()).show_reset_to_draft_button = False
+        return result
 
-    # -- notes ----------------------------------------------------------------------------------------------------------
+    # -- notes --
 
     def _dte_reference_values(self) -> dict:
         """Return the values of a reference to this invoice."""
@@ -270,7 +292,7 @@ class AccountMove(models.Model):
                 ),
             ]
 
-    # -- sending --------------------------------------------------------------------------------------------------------
+    # -- sending --
 
     def action_send_to_sii(self):
         """Send the documents of these invoices now and tell what happened. Commits."""
@@ -324,4 +346,4 @@ class AccountMove(models.Model):
     @api.depends("dte_document_id.state", "dte_document_id.message_code")
     def _compute_alerts(self):
         # EXTENDS account
-        super()._compute_alerts()
+        return super()._compute_alerts()

@@ -3,10 +3,9 @@
 
 import re
 from decimal import Decimal
-from itertools import groupby
-
 from odoo import fields, models
 from odoo.exceptions import UserError
+from odoo.tools import groupby
 
 from ..libs import checks
 from ..libs import dte as dte_lib
@@ -19,10 +18,10 @@ from .account_move_line import to_decimal
 MAX_PROBLEMS_SHOWN = 40
 
 
-class AccountMove(models.Model):
+class AccountMove(models.Model):  # pylint: disable=consider-merging-classes-inherited
     _inherit = "account.move"
 
-    # -- before posting -------------------------------------------------------------------------------------------------
+    # -- before posting --
 
     def _dte_check_before_posting(self):
         """Raise one error that lists every problem of every invoice and company, before any folio is taken."""
@@ -46,9 +45,8 @@ class AccountMove(models.Model):
     def _dte_folio_problem_texts(self) -> list[str]:
         texts = []
         caf_model = self.env["dte.caf"]
-        for (company, journal, doc_type), moves in self.grouped(
-            lambda move: (move.company_id, move.journal_id, move.l10n_latam_document_type_id)
-        ).items():
+        for journal in self.journal_id:
+            company = journal.company_id
             if journal.dte_environment and journal.dte_environment != company.dte_environment:
                 labels = dict(journal._fields["dte_environment"]._description_selection(self.env))
                 params = {
@@ -59,9 +57,8 @@ class AccountMove(models.Model):
                     f"{journal.display_name}: "
                     + dte_messages.describe(self.env, dte_messages.PROBLEMS, "journal_other_environment", params)
                 )
-        for (company, doc_type), moves in self.grouped(
-            lambda move: (move.company_id, move.l10n_latam_document_type_id)
-        ).items():
+        by_type = self.grouped(lambda move: (move.company_id, move.l10n_latam_document_type_id))
+        for (company, doc_type), moves in by_type.items():
             dates = [move.invoice_date or fields.Date.context_today(move) for move in moves]
             problem = caf_model._find_shortage(company, doc_type, dates)
             if problem:
@@ -85,7 +82,11 @@ class AccountMove(models.Model):
 
     def _dte_record_problems(self) -> list[Problem]:
         """Return what the dataclasses cannot express."""
+        if not self.partner_id:
+            return [Problem("missing", "customer")]
         problems = []
+        if not self.commercial_partner_id.l10n_cl_sii_taxpayer_type:
+            problems.append(Problem("missing", "receiver.taxpayer_type"))
         if self.currency_id.name != "CLP":
             problems.append(Problem("currency_not_pesos", "currency", {"value": self.currency_id.name}))
         if len({self._dte_line_is_gross(line) for line in self._dte_taxed_lines()}) > 1:
@@ -131,7 +132,7 @@ class AccountMove(models.Model):
     def _dte_pesos(self, amount) -> str:
         return f"$ {round(amount):,}".replace(",", ".")
 
-    # -- problems to sentences ------------------------------------------------------------------------------------------
+    # -- problems to sentences --
 
     def _dte_describe_problem(self, problem: Problem) -> str:
         """Return "record, field: sentence" for a problem of this invoice."""
@@ -154,6 +155,7 @@ class AccountMove(models.Model):
         if zone == "references" and number is not None:
             return self.env._("%(move)s, reference %(number)s", move=own_name, number=int(number) + 1)
         labels = {
+            "customer": self.env._("customer"),
             "lines": self.env._("lines"),
             "references": self.env._("references"),
             "global_discounts": self.env._("global discount"),
@@ -182,11 +184,12 @@ class AccountMove(models.Model):
             "city": "city",
             "contact": "phone",
             "email": "email",
+            "taxpayer_type": "l10n_cl_sii_taxpayer_type",
         }
         field = self.env["res.partner"]._fields[names.get(name, "name")]
         return field._description_string(self.env)
 
-    # -- records to dataclasses -----------------------------------------------------------------------------------------
+    # -- records to dataclasses --
 
     def _dte_values(self, folio: int | None = None) -> dte_lib.Dte:
         """Return the invoice as the pipeline's dataclass."""
@@ -251,7 +254,7 @@ class AccountMove(models.Model):
         return items
 
     def _dte_is_discount(self, line) -> bool:
-        """Tell whether a line lowers the document as a whole: Odoo's global discounts are lines with a negative amount."""
+        """Tell whether a line lowers the document as a whole: Odoo's global discounts are negative lines."""
         return not line.dte_indicator and line.price_subtotal < 0
 
     def _dte_discount_lines(self):
@@ -360,7 +363,7 @@ class AccountMove(models.Model):
             installments=installments,
         )
 
-    # -- after posting --------------------------------------------------------------------------------------------------
+    # -- after posting --
 
     def _dte_issue(self):
         """Stamp, sign and archive posted invoices. No network. Keys are parsed once per company and CAF."""

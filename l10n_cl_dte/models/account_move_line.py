@@ -4,7 +4,6 @@ from decimal import Decimal
 from odoo import fields, models
 from odoo.exceptions import UserError
 
-from ..libs import dte as dte_lib
 from ..libs.dte import Line, line_amount
 
 # What a signed document says about a line.

@@ -7,6 +7,8 @@ from odoo.exceptions import UserError
 
 from ..const import ENVIRONMENTS
 
+XML_DECLARATION = b'<?xml version="1.0" encoding="ISO-8859-1"?>\n'
+
 # Filled in once, when the SII has given them.
 _LATE_FIELDS = frozenset(("track_id", "sent_date"))
 
@@ -26,6 +28,7 @@ class DteBackup(models.Model):
     version = fields.Integer(default=1, required=True, readonly=True, aggregator=False)
     rut_emisor = fields.Char(string="Issuer RUT", required=True, readonly=True)
     xml_content = fields.Binary(string="XML", required=True, readonly=True, attachment=False)
+    xml_file = fields.Binary(string="XML File", compute="_compute_xml_file")
     xml_filename = fields.Char(string="File Name", compute="_compute_xml_filename")
     sha256 = fields.Char(string="SHA-256", required=True, readonly=True)
     track_id = fields.Char(string="Track ID", readonly=True)
@@ -47,6 +50,13 @@ class DteBackup(models.Model):
     def _compute_xml_filename(self):
         for backup in self:
             backup.xml_filename = f"{backup.rut_emisor}_T{backup.dte_type}F{backup.folio}.xml"
+
+    @api.depends("xml_content")
+    def _compute_xml_file(self):
+        """The document as a file of its own: what is signed and enveloped has no XML declaration."""
+        for backup in self:
+            xml = base64.b64decode(backup.with_context(bin_size=False).xml_content or b"")
+            backup.xml_file = base64.b64encode(XML_DECLARATION + xml)
 
     @api.model
     def _archive(self, document, xml: bytes):
@@ -77,12 +87,12 @@ class DteBackup(models.Model):
         raise UserError(self.env._("The archive of electronic documents cannot be deleted."))
 
     def action_download_xml(self):
-        """Return the download of the document as a file of its own, with XML declaration."""
+        """Return the download of the document as a file of its own."""
         self.ensure_one()
         self.check_access("read")
         return {
             "type": "ir.actions.act_url",
-            "url": f"/web/content/dte.backup/{self.id}/xml_content/{self.xml_filename}?download=true",
+            "url": f"/web/content/dte.backup/{self.id}/xml_file/{self.xml_filename}?download=true",
             "target": "download",
         }
 

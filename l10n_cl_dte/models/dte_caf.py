@@ -32,9 +32,7 @@ class DteCaf(models.Model):
     environment = fields.Selection(ENVIRONMENTS, required=True, readonly=True)
     issuer_rut = fields.Char(string="RUT", required=True, readonly=True)
     dte_type = fields.Char(string="Type Code", required=True, readonly=True)
-    document_type_id = fields.Many2one(
-        "l10n_latam.document.type", string="Document Type", compute="_compute_document_type_id"
-    )
+    document_type_id = fields.Many2one("l10n_latam.document.type", compute="_compute_document_type_id")
     folio_from = fields.Integer(string="First Folio", required=True, readonly=True, aggregator=False)
     folio_to = fields.Integer(string="Last Folio", required=True, readonly=True, aggregator=False)
     authorized_on = fields.Date(string="Authorised On", required=True, readonly=True)
@@ -101,7 +99,7 @@ class DteCaf(models.Model):
             else:
                 caf.state = "active"
 
-    # -- loading --------------------------------------------------------------------------------------------------------
+    # -- loading --
 
     @api.model_create_multi
     def create(self, vals_list):
@@ -202,7 +200,7 @@ class DteCaf(models.Model):
         content = self.sudo().with_context(bin_size=False).xml_content
         return caf_lib.parse_caf(base64.b64decode(content), trusted=True)
 
-    # -- folios ---------------------------------------------------------------------------------------------------------
+    # -- folios --
 
     @api.model
     def _usable(self, company, dte_type: str, issue_date: date):

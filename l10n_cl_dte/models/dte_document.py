@@ -112,7 +112,7 @@ class DteDocument(models.Model):
         for document in self:
             document.display_name = f"{document.document_type_id.name or document.dte_type} {document.folio}"
 
-    # -- making ---------------------------------------------------------------------------------------------------------
+    # -- making --
 
     @api.model
     def _make(self, move, caf, dte, signed: issue_lib.SignedDte, signed_at):
@@ -121,8 +121,7 @@ class DteDocument(models.Model):
         :param signed_at: naive Santiago time of the signature
         """
         # sudo: whoever may post an invoice makes its document; nobody may make one by hand
-        self = self.sudo()
-        document = self.create(
+        document = self.sudo().create(
             {
                 "company_id": move.company_id.id,
                 "environment": move.dte_environment,
@@ -137,10 +136,10 @@ class DteDocument(models.Model):
                 "amount_total": signed.totals.total,
                 "move_id": move.id,
                 "caf_id": caf.id,
-                "reference_ids": [(6, 0, self._referenced_by(move).ids)],
+                "reference_ids": [(6, 0, self.sudo()._referenced_by(move).ids)],
             }
         )
-        document.backup_id = self.env["dte.backup"]._archive(document, signed.xml)
+        document.backup_id = document.env["dte.backup"]._archive(document, signed.xml)
         move.sudo().dte_document_id = document
         return document
 
@@ -161,7 +160,7 @@ class DteDocument(models.Model):
                 )
         return documents
 
-    # -- state ----------------------------------------------------------------------------------------------------------
+    # -- state --
 
     def _set_state(self, state: str, code: str | None = None, params: dict | None = None, **values):
         """Write the state: the only place that does, with one log line per change.
@@ -235,7 +234,7 @@ class DteDocument(models.Model):
             entries.append((self.verdict_at, self._explain()))
         return entries
 
-    # -- sending --------------------------------------------------------------------------------------------------------
+    # -- sending --
 
     @api.model
     def _sendable_domain(self, company) -> Domain:
@@ -296,7 +295,7 @@ class DteDocument(models.Model):
             },
         }
 
-    # -- status ---------------------------------------------------------------------------------------------------------
+    # -- status --
 
     def action_check_status(self):
         """Ask the SII now about the envelopes of these documents and tell the result. Commits."""
@@ -321,7 +320,7 @@ class DteDocument(models.Model):
             total=int(self.amount_total),
         )
 
-    # -- reading --------------------------------------------------------------------------------------------------------
+    # -- reading --
 
     def action_open_move(self):
         self.ensure_one()

@@ -46,8 +46,8 @@ POLL_LIMIT = 200
 class DteEnvio(models.Model):
     """One upload: the exact bytes, and what became of them.
 
-    `_deliver` is the only way out. It commits the claim before a socket opens, uploads with no transaction open, and commits
-    what is known at once; messages to people come after that.
+    `_deliver` is the only way out. It commits the claim before a socket opens, uploads with no transaction open, and
+    commits what is known at once; messages to people come after that.
     """
 
     _name = "dte.envio"
@@ -113,7 +113,7 @@ class DteEnvio(models.Model):
             entries.append((self.polled_at, self.env._("The SII answers: %s.", state)))
         return entries
 
-    # -- delivery -------------------------------------------------------------------------------------------------------
+    # -- delivery --
 
     @api.model
     def _deliver(self, documents):
@@ -265,7 +265,7 @@ class DteEnvio(models.Model):
                 )
             )
 
-    # -- status ---------------------------------------------------------------------------------------------------------
+    # -- status --
 
     def action_check_status(self):
         """Ask the SII now about these envelopes. Commits."""
@@ -368,8 +368,8 @@ class DteEnvio(models.Model):
     def _verdict(self, count: TypeCount | None, answer: DocumentStatus | None) -> tuple[str | None, bool]:
         """Return the state of a document and whether repairs may concern it, from its type's counts or its own answer.
 
-        Counts decide when all documents of the type fared alike. Otherwise QueryEstDte tells whether this one was received;
-        it never tells about repairs.
+        Counts decide when all documents of the type fared alike. Otherwise QueryEstDte tells whether this one was
+        received; it never tells about repairs.
         """
         if count and count.informed:
             if count.accepted == count.informed:

@@ -27,8 +27,8 @@ PROBLEMS = {
     "tax_code_unknown": _lt("the tax has the SII code %(value)s, which cannot be issued. Correct the tax's SII code."),
     "tax_on_exempt_line": _lt("an exempt line cannot carry additional taxes. Remove them."),
     "withholding_not_allowed": _lt(
-        "the tax with SII code %(value)s is a withholding of the buyer. It belongs only in notes that correct a purchase "
-        "invoice (46). Remove it."
+        "the tax with SII code %(value)s is a withholding of the buyer. It belongs only in notes that correct a "
+        "purchase invoice (46). Remove it."
     ),
     "gross_mixed": _lt("some prices include VAT and others do not. Use one kind of price in the whole document."),
     "gross_with_taxes": _lt("prices with tax included cannot be combined with additional taxes. Use net prices."),
@@ -69,8 +69,8 @@ PROBLEMS = {
     "currency_not_pesos": _lt("the currency is %(value)s. This document must be in Chilean pesos (CLP)."),
     "company_currency_not_pesos": _lt("the company's currency must be the Chilean peso (CLP)."),
     "totals_differ": _lt(
-        "the SII's rules give a total of %(expected)s and the invoice says %(amount)s. Check taxes and discounts of the "
-        "lines."
+        "the SII's rules give a total of %(expected)s and the invoice says %(amount)s. Check taxes and discounts of "
+        "the lines."
     ),
     "resolution_missing": _lt(
         "the resolution for this environment is missing. Fill it in in Invoicing > Configuration > Settings."
@@ -182,14 +182,16 @@ STATES = {
     "sent": _lt("The SII has received it with track id %(track_id)s and is validating it."),
     "accepted": _lt("Accepted by the SII."),
     "accepted_unknown_repairs": _lt(
-        "Accepted by the SII. The envelope had repairs; whether they concern this document stands in the SII's result mail."
+        "Accepted by the SII. The envelope had repairs; whether they concern this document stands in the SII's result "
+        "mail."
     ),
     "objected": _lt(
         "Accepted by the SII with repairs: it is valid. The reasons are in the SII's result mail; correct them with a "
         "credit or debit note if needed."
     ),
     "rejected": _lt(
-        "Rejected by the SII (%(sii_code)s %(sii_text)s). It is not a valid document. The reasons are in the SII's result mail."
+        "Rejected by the SII (%(sii_code)s %(sii_text)s). It is not a valid document. The reasons are in the SII's "
+        "result mail."
     ),
     "unknown": _lt(
         "The SII may or may not have received it. It is not sent again until the SII has been asked, so that it does "
@@ -205,7 +207,8 @@ def describe(env, table: dict, code: str, params: dict | None = None) -> str:
         _logger.warning("dte_message_missing code=%s", code)
         return code
     values = defaultdict(str, {name: "" if value is None else value for name, value in (params or {}).items()})
-    return " ".join((env._(table[code]) % values).replace("( )", "").split())
+    sentence = env._(table[code])
+    return " ".join((sentence % values).replace("( )", "").split())
 
 
 def describe_error(env, error) -> str:

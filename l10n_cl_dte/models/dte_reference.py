@@ -18,7 +18,6 @@ class DteReference(models.Model):
     sequence = fields.Integer(default=10)
     document_type_id = fields.Many2one(
         "l10n_latam.document.type",
-        string="Document Type",
         required=True,
         ondelete="restrict",
         domain="[('country_id.code', '=', 'CL')]",

@@ -11,7 +11,7 @@ from .dte_messages import describe_error
 
 
 class DteSchemaSet(models.Model):
-    """The SII's schemas, loaded by an administrator from its zip. Without one the copy of the cl-sii package is used."""
+    """The SII's schemas, loaded by an administrator from its zip. Without one the cl-sii package's copy is used."""
 
     _name = "dte.schema.set"
     _description = "SII Schemas"

@@ -18,8 +18,8 @@ _TRIES = 5
 class DteSiiSession(models.Model):
     """The token of one certificate in one environment and channel, shared by all workers.
 
-    It is renewed by one process at a time, in a short transaction of its own: the others wait for the row and find the new
-    token there.
+    It is renewed by one process at a time, in a short transaction of its own: the others wait for the row and find the
+    new token there.
     """
 
     _name = "dte.sii.session"
@@ -74,8 +74,8 @@ class DteSiiSession(models.Model):
             SQL(
                 "INSERT INTO dte_sii_session (company_id, certificate_id, environment, channel)"
                 " VALUES (%s, %s, %s, 'classic')"
-                " ON CONFLICT (company_id, certificate_id, environment, channel) DO UPDATE SET channel = EXCLUDED.channel"
-                " RETURNING id, token, obtained_at",
+                " ON CONFLICT (company_id, certificate_id, environment, channel)"
+                " DO UPDATE SET channel = EXCLUDED.channel RETURNING id, token, obtained_at",
                 company.id,
                 certificate.id,
                 environment,

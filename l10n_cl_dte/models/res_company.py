@@ -179,7 +179,8 @@ class ResCompany(models.Model):
         try:
             return self._dte_load_credentials()
         except ConfigurationError as error:
-            raise UserError(f"{self.name}: {describe_error(self.env, error)}") from error
+            text = describe_error(self.env, error)
+            raise UserError(self.env._("%(company)s: %(problem)s", company=self.name, problem=text)) from error
 
     def _dte_load_credentials(self) -> credentials_lib.Credentials:
         """As `_dte_credentials`, for code that tells errors by their class.

@@ -1,5 +1,5 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-"""A company that issues into the local simulator: for the tests and for the demo, never with keys from the repository."""
+"""A company that issues into the local simulator, for tests and demo, with keys made by the simulator."""
 
 import secrets
 

@@ -14,7 +14,6 @@ class AccountDebitNote(models.TransientModel):
         compute="_compute_dte_code",
         store=True,
         readonly=False,
-        required=True,
     )
 
     @api.depends("move_ids")
@@ -29,7 +28,7 @@ class AccountDebitNote(models.TransientModel):
             wizard.dte_code = "1" if is_credit_note else "3"
 
     def _prepare_default_values(self, move):
-        # EXTENDS account_debit_note: the note refers to what it corrects; one that annuls a credit note repeats its lines
+        # EXTENDS account_debit_note: the note refers to what it corrects; annulling a credit note repeats its lines
         values = super()._prepare_default_values(move)
         if move._dte_is_issued() and move.dte_document_id:
             reference = move._dte_reference_values() | {"code": self.dte_code, "reason": (self.reason or "")[:90]}
