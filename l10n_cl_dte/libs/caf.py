@@ -107,6 +107,7 @@ def parse_caf(data: bytes, *, trusted: bool = False) -> Caf:
     :raises ConfigurationError: `caf_damaged` or `caf_key_unsupported`
     """
     text = _decode(data)
+    _cut(text, "AUTORIZACION")
     return replace(parse_embedded(text), private_key=_private_key(_cut(text, "RSASK"), trusted))
 
 
@@ -116,36 +117,39 @@ def parse_embedded(text: str) -> Caf:
     :raises ConfigurationError: `caf_damaged` or `caf_key_unsupported`
     """
     text = _BETWEEN_TAGS.sub("><", text)
-    caf_xml, signed_text = _cut(text, "CAF"), _cut(text, "DA")
+    caf_xml = _cut(text, "CAF")
+    signed_text = _cut(caf_xml, "DA")
     try:
         root = xml_parser.parse(caf_xml.encode("utf-8"), max_bytes=_MAX_BYTES)
-        if xml_parser.find_local(root, "DA", "DSAPK") is not None:
+        # Read from the very text that FRMA signs: elsewhere in the file another DA could stand.
+        authorization = xml_parser.parse(signed_text.encode("utf-8"))
+        if xml_parser.find_local(authorization, "DSAPK") is not None:
             raise ConfigurationError("caf_key_unsupported")
-        return _read(root, caf_xml, signed_text)
+        return _read(root, authorization, caf_xml, signed_text)
     except (XmlError, ValueError) as error:
         raise ConfigurationError("caf_damaged", detail=str(error)[:200]) from error
 
 
-def _read(root, caf_xml: str, signed_text: str) -> Caf:
-    def value(*names):
-        text = xml_parser.text_of(root, *names)
+def _read(root, authorization, caf_xml: str, signed_text: str) -> Caf:
+    def value(*names, source=authorization):
+        text = xml_parser.text_of(source, *names)
         if not text:
             raise ConfigurationError("caf_damaged", detail=names[-1])
         return text
 
-    numbers = rsa.RSAPublicNumbers(_integer(value("DA", "RSAPK", "E")), _integer(value("DA", "RSAPK", "M")))
+    numbers = rsa.RSAPublicNumbers(_integer(value("RSAPK", "E")), _integer(value("RSAPK", "M")))
     return Caf(
-        issuer_rut=value("DA", "RE"),
-        issuer_name=value("DA", "RS"),
-        dte_type=int(value("DA", "TD")),
-        first=int(value("DA", "RNG", "D")),
-        last=int(value("DA", "RNG", "H")),
-        authorized_on=date.fromisoformat(value("DA", "FA")),
-        idk=int(value("DA", "IDK")),
+        issuer_rut=value("RE"),
+        issuer_name=value("RS"),
+        dte_type=int(value("TD")),
+        first=int(value("RNG", "D")),
+        last=int(value("RNG", "H")),
+        authorized_on=date.fromisoformat(value("FA")),
+        idk=int(value("IDK")),
         xml=caf_xml,
         canonical_xml=xml_parser.canonical(root).decode("utf-8"),
         signed_text=signed_text,
-        signature=_base64(value("FRMA")),
+        signature=_base64(value("FRMA", source=root)),
         public_key=numbers.public_key(),
     )
 

@@ -85,12 +85,19 @@ def load_pkcs12(data: bytes, passphrase: str) -> Credentials:
     try:
         key, certificate, _chain = pkcs12.load_key_and_certificates(data, passphrase.encode("utf-8"))
     except ValueError as error:
-        looks_like_pkcs12 = data[:1] == b"\x30" and b"\x2a\x86\x48\x86\xf7\x0d\x01\x07" in data[:100]
-        code = "certificate_passphrase_wrong" if looks_like_pkcs12 else "certificate_unreadable"
+        code = "certificate_passphrase_wrong" if _looks_like_pkcs12(data) else "certificate_unreadable"
         raise ConfigurationError(code) from error
     if key is None or certificate is None:
         raise ConfigurationError("certificate_without_key")
     return _credentials(certificate, key)
+
+
+def _looks_like_pkcs12(data: bytes) -> bool:
+    """Tell a whole file that does not open from a file of another kind or cut short: DER states its own length."""
+    if data[:1] != b"\x30" or b"\x2a\x86\x48\x86\xf7\x0d\x01\x07" not in data[:100]:
+        return False
+    length_bytes = data[1] & 0x7F if data[1] & 0x80 else 0
+    return len(data) >= 2 + length_bytes + int.from_bytes(data[2 : 2 + length_bytes], "big")
 
 
 def load_pem(

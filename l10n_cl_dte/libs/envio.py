@@ -35,11 +35,12 @@ _INHERITED = f' xmlns:xsi="{XSI_NS}"'
 _OPEN_BYTES = DTE_OPEN.encode(ENCODING)
 _CLOSE_BYTES = DTE_CLOSE.encode(ENCODING)
 _KEY = re.compile(
-    rb"<TipoDTE>([0-9]{2,3})</TipoDTE>\s*<Folio>([0-9]{1,10})</Folio>.{0,4000}?<RUTEmisor>([0-9]+-[0-9K])</RUTEmisor>",
+    rb"<TipoDTE>([0-9]{2,3})</TipoDTE>\s*<Folio>([0-9]{1,10})</Folio>.*?<RUTEmisor>([0-9]+-[0-9K])</RUTEmisor>",
     re.DOTALL,
 )
-# Anything that a canonical writer would have written otherwise.
-_NOT_CANONICAL = re.compile(rb"&(?!amp;|lt;|gt;)|/>|<[!?]|\r|='")
+# A tag that Canonical XML would write otherwise; ours have at most one attribute.
+_ODD_TAG = re.compile(rb'<(?!/?[\w:]+(?: [\w:]+="[^"&]*")?>)')
+_CANONICAL_ENTITIES = (b"&amp;", b"&lt;", b"&gt;")
 # A note must find the document that it refers to already read.
 _ORDER = {61: 1, 56: 2}
 
@@ -140,9 +141,17 @@ def _set_opening(caratula: Caratula, keys: Sequence[DocumentKey]) -> str:
 
 def _canonical_in_envio(document: bytes) -> bytes:
     """Return the canonical form of a document inside an envelope, where its `xmlns` is redundant, in UTF-8."""
-    if _NOT_CANONICAL.search(document):
+    if _is_canonical(document):
+        canonical = document.decode(ENCODING).encode("utf-8")
+    else:
         declared = b'<?xml version="1.0" encoding="ISO-8859-1"?>' + document
         canonical = xml_parser.canonical(xml_parser.parse(declared))
-    else:
-        canonical = document.decode(ENCODING).encode("utf-8")
     return b'<DTE version="1.0">' + canonical[len(_OPEN_BYTES) :]
+
+
+def _is_canonical(document: bytes) -> bool:
+    """Tell whether a signed document of ours is its own canonical form: what the SII wrote in the CAF may not be."""
+    entities = sum(document.count(entity) for entity in _CANONICAL_ENTITIES)
+    return (
+        document.count(b"&") == entities and b"\r" not in document and not _ODD_TAG.search(document, len(_OPEN_BYTES))
+    )

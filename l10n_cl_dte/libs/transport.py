@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 CONNECT_TIMEOUT = 10.0
 READ_TIMEOUT = 60.0
@@ -63,12 +65,83 @@ class _Body(io.BytesIO):
         return super().read(*args)
 
 
+class _DeadlineReader(io.RawIOBase):
+    """Reads what is there, waiting no longer than the deadline: between two pieces nobody else looks at the clock."""
+
+    def __init__(self, raw: io.RawIOBase, limit: Callable[[], None]):
+        super().__init__()
+        self._raw = raw
+        self._limit = limit
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        self._limit()
+        return self._raw.readinto(buffer)
+
+    def close(self):
+        self._raw.close()
+        super().close()
+
+
+class _DeadlineSocket:
+    """A connected socket whose every wait ends with the deadline, also when the other side moves a byte at a time."""
+
+    def __init__(self, sock, deadline: Deadline):
+        self._sock = sock
+        self._deadline = deadline
+
+    def __getattr__(self, name):
+        return getattr(self._sock, name)
+
+    def sendall(self, data):
+        self._limit()
+        return self._sock.sendall(data)
+
+    def makefile(self, _mode):
+        return io.BufferedReader(_DeadlineReader(self._sock.makefile("rb", buffering=0), self._limit))
+
+    def _limit(self):
+        left = self._deadline.left()
+        if not left:
+            raise TimeoutError("deadline")
+        self._sock.settimeout(min(READ_TIMEOUT, left))
+
+
+def _pools(deadline: Deadline) -> dict[str, type]:
+    """Return urllib3's pools for connections under this deadline, by scheme."""
+
+    class Limited:
+        def connect(self):
+            super().connect()
+            self.sock = _DeadlineSocket(self.sock, deadline)
+
+    def pool_of(pool, connection):
+        limited = type(connection.__name__, (Limited, connection), {})
+        return type(pool.__name__, (pool,), {"ConnectionCls": limited})
+
+    return {
+        "http": pool_of(HTTPConnectionPool, HTTPConnection),
+        "https": pool_of(HTTPSConnectionPool, HTTPSConnection),
+    }
+
+
 class _DeadlineAdapter(HTTPAdapter):
-    """Sets the timeouts of each request from a deadline, whatever the caller of the session says."""
+    """Puts each connection under a deadline, whatever the caller of the session says."""
 
     def __init__(self, deadline: Deadline):
-        super().__init__(max_retries=0)
         self._deadline = deadline
+        super().__init__(max_retries=0)
+
+    def init_poolmanager(self, *args, **options):
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = _pools(self._deadline)
+
+    def proxy_manager_for(self, proxy, **options):
+        manager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = _pools(self._deadline)
+        return manager
 
     def send(self, request, **options):
         left = max(self._deadline.left(), 0.001)
@@ -89,28 +162,27 @@ def post(
     """
     tracked = _Body(body)
     headers = {"User-Agent": USER_AGENT, "Connection": "close", "Accept-Encoding": "identity", **headers}
+    if not deadline.left():
+        raise TransportError("deadline before sending", sent=False, error_type="timeout")
     try:
         with requests.Session() as session:
             session.mount(url, _DeadlineAdapter(deadline))
             with session.post(
                 url, data=tracked, headers=headers, verify=verify, stream=True, allow_redirects=False
             ) as response:
-                return HttpAnswer(response.status_code, _read(response, deadline))
-    except requests.exceptions.Timeout as error:
-        raise TransportError(_reason(error), sent=tracked.started, error_type="timeout") from error
+                return HttpAnswer(response.status_code, _read(response))
     except requests.exceptions.RequestException as error:
-        raise TransportError(_reason(error), sent=tracked.started, error_type="connection") from error
+        late = isinstance(error, requests.exceptions.Timeout) or not deadline.left()
+        error_type = "timeout" if late else "connection"
+        raise TransportError(_reason(error), sent=tracked.started, error_type=error_type) from error
 
 
-def _read(response, deadline: Deadline) -> bytes:
-    """Read byte-wise: larger reads wait until they are full, and an answer that drips would outlive the deadline."""
+def _read(response) -> bytes:
     content = bytearray()
-    for piece in response.iter_content(1):
+    for piece in response.iter_content(16 * 1024):
         content += piece
         if len(content) > MAX_ANSWER_BYTES:
             raise TransportError("answer too long", sent=True, error_type="unavailable")
-        if not deadline.left():
-            raise TransportError("deadline while reading", sent=True, error_type="timeout")
     return bytes(content)
 
 

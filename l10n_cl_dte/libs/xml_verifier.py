@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import xmlsec
@@ -20,20 +20,21 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from lxml import etree
 
 from . import xml_parser
 from .caf import Caf, is_authentic, parse_embedded
 from .credentials import read_holder_rut
-from .exceptions import ConfigurationError, SignatureError
+from .exceptions import ConfigurationError, SignatureError, XmlError
 from .text import ENCODING
 from .xml_signer import C14N, DS_NS, SII_NS, XSI_NS
 
 _DECLARATION = b'<?xml version="1.0" encoding="ISO-8859-1"?>'
 _DTE = re.compile(rb"<DTE[\s>].*?</DTE>", re.DOTALL)
 _TED = re.compile(rb"<TED[\s>].*?</TED>", re.DOTALL)
+_DD = re.compile(rb"<DD(?:\s[^>]*)?>(.*?</DD>)", re.DOTALL)
+_FRMT = re.compile(rb"<FRMT[^>]*>([^<]*)</FRMT>")
 _BETWEEN_TAGS = re.compile(rb">\s+<")
-_ROOT_TAG = re.compile(rb"<(\w+)((?:\s[^>]*)?)>")
+_DTE_TAG = re.compile(rb"<DTE((?:\s[^>]*)?)>")
 _NAMESPACES = re.compile(rb"""\s+xmlns(?::\w+)?\s*=\s*(?:"[^"]*"|'[^']*')""")
 _ALLOWED_TRANSFORMS = frozenset((C14N, f"{DS_NS}enveloped-signature"))
 _MIN_KEY_BITS = 1024
@@ -93,7 +94,11 @@ def verify_envio(xml: bytes) -> list[SignatureReport]:
     :raises XmlError: when it cannot be parsed
     """
     root = xml_parser.parse(xml)
-    return [_verify(root, "as written"), *(verify_dte(document) for document in split_documents(xml))]
+    envelope, documents = _verify(root, "as written"), split_documents(xml)
+    if len(documents) != sum(xml_parser.local_name(element) == "DTE" for element in root.iter()):
+        envelope = replace(envelope, problem="signature_malformed")
+    declaration = f'<?xml version="1.0" encoding="{root.getroottree().docinfo.encoding or "UTF-8"}"?>'.encode()
+    return [envelope, *(verify_dte(declaration + document) for document in documents)]
 
 
 def verify_dte(xml: bytes) -> SignatureReport:
@@ -116,12 +121,11 @@ def _in_context(xml: bytes, namespaces: str | None) -> bytes:
         xml = _DECLARATION + xml
     if namespaces is None:
         return xml
-    start = xml.index(b"<DTE")
-    tag = _ROOT_TAG.match(xml, start)
+    tag = _DTE_TAG.search(xml)
     if not tag:
         return xml
-    attributes = namespaces.encode() + _NAMESPACES.sub(b"", tag[2])
-    return xml[:start] + b"<DTE" + attributes + b">" + xml[tag.end() :]
+    attributes = namespaces.encode() + _NAMESPACES.sub(b"", tag[1])
+    return xml[: tag.start()] + b"<DTE" + attributes + b">" + xml[tag.end() :]
 
 
 def _verify(root, context: str) -> SignatureReport:
@@ -223,29 +227,29 @@ def verify_timbre(dte_xml: bytes, *, simulator_key: rsa.RSAPublicKey | None = No
     if document is None or len(found) != 1:
         return TimbreReport(("timbre_missing",))
     ted = _BETWEEN_TAGS.sub(b"><", found[0])
+    data, signature = _DD.search(ted), _FRMT.search(ted)
+    if not data or not signature:
+        return TimbreReport(("timbre_malformed",))
+    signed = b"<DD>" + data[1]
     try:
-        caf = parse_embedded(ted.decode(ENCODING))
-    except ConfigurationError:
+        caf = parse_embedded(signed.decode(ENCODING))
+        stamped = xml_parser.parse(_DECLARATION + signed)
+    except (ConfigurationError, XmlError):
         return TimbreReport(("timbre_malformed",))
     problems = []
-    if not _frmt_is_valid(ted, caf):
+    if not _frmt_is_valid(signed, signature[1], caf):
         problems.append("timbre_signature_invalid")
     if not is_authentic(caf, simulator_key):
         problems.append("caf_forged")
-    problems += _mismatches(document, etree.fromstring(_DECLARATION + ted), caf)
+    problems += _mismatches(document, stamped, caf)
     return TimbreReport(tuple(problems), caf)
 
 
-def _frmt_is_valid(ted: bytes, caf: Caf) -> bool:
-    data = re.search(rb"<DD(?:\s[^>]*)?>.*?</DD>", ted, re.DOTALL)
-    signature = re.search(rb"<FRMT[^>]*>([^<]*)</FRMT>", ted)
-    if not data or not signature:
-        return False
-    plain = re.sub(rb"^<DD[^>]*>", b"<DD>", data.group())
+def _frmt_is_valid(signed: bytes, signature: bytes, caf: Caf) -> bool:
     try:
         caf.public_key.verify(
-            base64.b64decode(b"".join(signature[1].split())),
-            plain,
+            base64.b64decode(b"".join(signature.split()), validate=True),
+            signed,
             padding.PKCS1v15(),
             hashes.SHA1(),  # noqa: S303 - the format fixes SHA1withRSA
         )
@@ -254,12 +258,14 @@ def _frmt_is_valid(ted: bytes, caf: Caf) -> bool:
     return True
 
 
-def _mismatches(document, ted, caf: Caf) -> list[str]:
+def _mismatches(document, data, caf: Caf) -> list[str]:
+    """Compare with the data that FRMT signs, not with whatever else the timbre may hold."""
+
     def header(*names):
         return xml_parser.text_of(document, "Encabezado", *names)
 
     def stamped(name):
-        return xml_parser.text_of(ted, "DD", name)
+        return xml_parser.text_of(data, name)
 
     pairs = (
         (stamped("RE"), header("Emisor", "RUTEmisor")),

@@ -11,6 +11,7 @@ import importlib.util
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +113,7 @@ def from_zip(data: bytes) -> SchemaSet:
                 raise ConfigurationError("schemas_unreadable", file="zip", error_type="validation")
             for entry in members:
                 files[entry.filename.replace("\\", "/").rsplit("/", 1)[-1]] = archive.read(entry)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise ConfigurationError("schemas_unreadable", file="zip", error_type="validation") from error
     return SchemaSet(files)
 

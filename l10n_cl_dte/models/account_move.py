@@ -187,6 +187,7 @@ class AccountMove(models.Model):
         )
         self._dte_refuse_other_types()
         if issued:
+            issued._dte_date_today()
             issued._dte_check_before_posting()
             issued._dte_prepare_posting()
         posted = super()._post(soft)
@@ -205,6 +206,11 @@ class AccountMove(models.Model):
                         document=move.display_name,
                     )
                 )
+
+    def _dte_date_today(self):
+        """Date undated documents in Santiago: the server's or the user's zone may be a day ahead."""
+        for move in self.filtered(lambda move: not move.invoice_date):
+            move.invoice_date = move.company_id._dte_now().date()
 
     def _dte_prepare_posting(self):
         for journal, moves in self.grouped("journal_id").items():

@@ -3,6 +3,7 @@
 
 import re
 from decimal import Decimal
+
 from odoo import fields, models
 from odoo.exceptions import UserError
 from odoo.tools import groupby

@@ -103,10 +103,14 @@ class DteCaf(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
+        self.check_access("create")
         for vals in vals_list:
             self._read_file_into(vals)
         self.env["account.move"]._get_sequence_cache().clear()
-        return super().create(vals_list)
+        # sudo: who may load a CAF may not read its key afterwards, and the key is a field of the new row
+        cafs = super(DteCaf, self.sudo()).create(vals_list).with_env(self.env)
+        cafs.check_access("create")
+        return cafs
 
     def write(self, vals):
         self.env["account.move"]._get_sequence_cache().clear()
@@ -300,9 +304,14 @@ class DteCaf(models.Model):
         code = document_type.code
         labels = dict(company._fields["dte_environment"]._description_selection(self.env))
         params = {"type": document_type.display_name, "environment": labels[company.dte_environment]}
-        usable = self._usable(company, code, min(issue_dates))
-        available = sum(caf.folio_to - caf._last_used_in_range() for caf in usable)
-        if available >= len(issue_dates):
+        for day in sorted(set(issue_dates)):
+            # A folio authorised later serves no document of this day or before.
+            needed = sum(other <= day for other in issue_dates)
+            usable = self._usable(company, code, day)
+            available = sum(caf.folio_to - caf._last_used_in_range() for caf in usable)
+            if available < needed:
+                break
+        else:
             return None
         # sudo: see _usable
         loaded = self.sudo().search(
@@ -317,10 +326,10 @@ class DteCaf(models.Model):
             return Problem("caf_none", "folios", params)
         today = company._dte_now().date()
         expired = with_room.filtered(lambda caf: caf.expires_on and caf.expires_on < today)
-        younger = (with_room - expired).filtered(lambda caf: caf.authorized_on > min(issue_dates))
+        younger = (with_room - expired).filtered(lambda caf: caf.authorized_on > day)
         if expired and not usable:
             return Problem("caf_all_expired", "folios", params | {"date": max(expired.mapped("expires_on"))})
         if younger:
-            day = min(younger.mapped("authorized_on"))
-            return Problem("caf_later_than_document", "folios", params | {"date": day})
-        return Problem("caf_used_up", "folios", params | {"count": len(issue_dates), "available": available})
+            authorized_on = min(younger.mapped("authorized_on"))
+            return Problem("caf_later_than_document", "folios", params | {"date": authorized_on})
+        return Problem("caf_used_up", "folios", params | {"count": needed, "available": available})

@@ -114,6 +114,13 @@ class DteDocument(models.Model):
 
     # -- making --
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        if not all(vals.get("move_id") for vals in vals_list):
+            # A folio was taken outside the posting of an invoice: what this transaction remembers is not the last one.
+            self.env["account.move"]._get_sequence_cache().clear()
+        return super().create(vals_list)
+
     @api.model
     def _make(self, move, caf, dte, signed: issue_lib.SignedDte, signed_at):
         """Archive a signed document and give it its row, in the transaction of the posting.

@@ -9,6 +9,8 @@ from odoo import fields
 
 HOLDER = "11111111-1"
 HOLDER_NAME = "Ana Firmante"
+RESOLUTION_DATE = "2026-01-02"
+ACTIVITY_CODES = ["620200", "474100"]
 _SECONDS = 30
 
 
@@ -61,28 +63,32 @@ def set_up_company(company, simulator: Simulator, rut: str):
         }
     )
     authority = simulator.call("GET", "ca")
-    resolution_date = "2026-01-02"
     company.write(
         {
             "dte_environment": "simulator",
             "dte_simulator_url": simulator.url,
             "dte_simulator_key": authority["caf_key"],
-            "dte_simulator_resolution_date": resolution_date,
-            "dte_activity_codes": "620200, 474100",
+            "dte_simulator_resolution_date": RESOLUTION_DATE,
+            "dte_activity_codes": ", ".join(ACTIVITY_CODES),
             "dte_sii_office": "SANTIAGO CENTRO",
         }
     )
+    register_company(company, simulator)
+    load_certificate(company, *simulator.certificate())
+
+
+def register_company(company, simulator: Simulator, **permissions):
+    """Make the company and the holder of its certificate known to the simulator."""
     simulator.call(
         "POST",
         "company",
-        rut=rut,
+        rut=company.vat,
         name=company.name,
         resolution_number=0,
-        resolution_date=resolution_date,
-        acteco=["620200", "474100"],
-        users=[{"rut": HOLDER, "sign": True, "send": True, "query": True}],
+        resolution_date=RESOLUTION_DATE,
+        acteco=ACTIVITY_CODES,
+        users=[{"rut": HOLDER, "sign": True, "send": True, "query": True, **permissions}],
     )
-    load_certificate(company, *simulator.certificate())
 
 
 def load_certificate(company, pkcs12: str, passphrase: str, **values):

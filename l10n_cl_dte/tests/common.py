@@ -1,0 +1,127 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+import base64
+import os
+import random
+from contextlib import contextmanager
+
+from stdnum.cl import rut as stdnum_rut
+
+from odoo.addons.account.tests.common import AccountTestInvoicingCommon
+
+from .simulated import Simulator, make_customer, make_invoice, register_company, set_up_company
+
+CAF_TYPES = (33, 34, 56, 61)
+
+
+def new_rut() -> str:
+    """A RUT that no other test uses: the simulator is shared."""
+    body = str(random.randint(50_000_000, 99_000_000))  # noqa: S311
+    return f"{body}-{stdnum_rut.calc_check_digit(body)}"
+
+
+class DteCommon(AccountTestInvoicingCommon):
+    """A Chilean company that issues into the simulator, with folios 1 to 100 of each type, and a customer.
+
+    The user has the roles of an ordinary DTE user; what needs an administrator says so.
+    """
+
+    @classmethod
+    @AccountTestInvoicingCommon.setup_country("cl")
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.simulator = Simulator(os.environ["DTE_SIMULATOR_URL"])
+        cls.company = cls.env.company
+        cls.rut = new_rut()
+        cls.admin = cls.env.ref("base.user_admin")
+        cls.admin.write({"company_ids": [(4, cls.company.id)]})
+        cls.admin_env = cls.env(user=cls.admin, context={"allowed_company_ids": cls.company.ids})
+        set_up_company(cls.company.with_env(cls.admin_env), cls.simulator, cls.rut)
+        cls.journal = cls.company_data["default_journal_sale"]
+        cls.journal.with_env(cls.admin_env).write({"dte_enabled": True})
+        for dte_type in CAF_TYPES:
+            cls.load_caf(dte_type, 1, 100)
+        cls.dte_user = cls.env["res.users"].create(
+            {
+                "name": "Usuaria DTE",
+                "login": f"dte_{cls.company.id}",
+                "tz": "America/Santiago",
+                "company_id": cls.company.id,
+                "company_ids": [(6, 0, cls.company.ids)],
+                "group_ids": [
+                    (
+                        6,
+                        0,
+                        [cls.env.ref("l10n_cl_dte.group_dte_user").id, cls.env.ref("base.group_partner_manager").id],
+                    )
+                ],
+            }
+        )
+        cls.env = cls.env(user=cls.dte_user, context={"allowed_company_ids": cls.company.ids})
+        cls.journal = cls.journal.with_env(cls.env)
+        cls.company = cls.company.with_env(cls.env)
+        cls.customer = make_customer(cls.env, "Ferretería El Tornillo Ltda.", "88888888-8")
+
+    def setUp(self):
+        super().setUp()
+        # The test's transaction is rolled back at its end, what the simulator holds is not.
+        self.simulator.call("POST", "reset")
+        register_company(self.company, self.simulator)
+        for dte_type in CAF_TYPES:
+            self.simulator.caf(self.rut, dte_type, 1, 100)
+
+    @classmethod
+    def load_caf(cls, dte_type, first, last, **options):
+        content = cls.simulator.caf(cls.rut, dte_type, first, last, name="Empresa de Prueba", **options)
+        return cls.admin_env["dte.caf"].create({"caf_file": base64.b64encode(content), "company_id": cls.company.id})
+
+    def make(self, lines=None, dte_type="33", journal=None, partner=None, **values):
+        lines = lines or [{"name": "Servicio", "quantity": 1, "price_unit": 1000}]
+        return make_invoice(journal or self.journal, partner or self.customer, lines, dte_type, **values)
+
+    def other_journal(self, **values):
+        """Return a second sales journal."""
+        account = self.journal.sudo().default_account_id
+        return self.journal.sudo().copy({"default_account_id": account.id, **values}).with_env(self.env)
+
+    def post(self, *args, **values):
+        move = self.make(*args, **values)
+        move.action_post()
+        return move
+
+    @contextmanager
+    def committing(self):
+        """Run code that commits: commits become released savepoints of the test's transaction."""
+        with self.enter_registry_test_mode(), self.registry.cursor() as cr:
+            yield self.env(cr=cr)
+        self.env.invalidate_all()
+
+    def send(self, moves, user=None):
+        """Press Send DTE; return the notification."""
+        with self.committing() as env:
+            action = moves.with_env(env(user=user) if user else env).action_send_to_sii()
+        return action["params"]
+
+    def ask(self, moves):
+        """Let the simulator finish and press Ask the SII; return the notification."""
+        self.simulator.call("POST", "process")
+        with self.committing() as env:
+            return moves.with_env(env).action_dte_status()["params"]
+
+    def held(self):
+        """Return what the simulator holds of the company, by (type, folio)."""
+        return self.simulator.documents(self.rut)
+
+    def uploads(self):
+        """Return the uploads of the company that reached the simulator."""
+        return self.simulator.call("GET", f"ledger?issuer={self.rut}")["uploads"]
+
+    def fault(self, kind, **options):
+        """Switch a fault on until the end of the test."""
+        self.addCleanup(self.simulator.call, "DELETE", "faults")
+        self.simulator.call("POST", "faults", faults=[{"kind": kind, **options}])
+
+    def settings(self, **changes):
+        """Change the simulator's settings until the end of the test."""
+        before = self.simulator.call("GET", "settings")
+        self.addCleanup(lambda: self.simulator.call("POST", "settings", **before))
+        self.simulator.call("POST", "settings", **changes)

@@ -1,0 +1,153 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+
+from .common import DteCommon
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestStatus(DteCommon):
+    def script(self, move, outcome):
+        self.simulator.call(
+            "POST", "verdict", issuer=self.rut, type=int(move.dte_document_id.dte_type), folio=move.dte_folio,
+            outcome=outcome,
+        )  # fmt: skip
+
+    def send_scripted(self, *outcomes, **values):
+        moves = self.env["account.move"].union(*(self.post(**values) for _outcome in outcomes))
+        for move, outcome in zip(moves, outcomes, strict=True):
+            self.script(move, outcome)
+        self.send(moves)
+        return moves
+
+    def test_accepted(self):
+        moves = self.send_scripted("accept")
+        self.assertIn("Accepted by the SII", self.ask(moves)["message"])
+        self.assertEqual(moves.dte_status, "accepted")
+        envio = moves.dte_document_id.envio_id
+        self.assertRecordValues(envio, [{"state": "processed", "informed": 1, "accepted": 1, "sii_state": "EPR"}])
+
+    def test_objected_is_valid(self):
+        moves = self.send_scripted("object")
+        self.assertIn("with repairs: it is valid", self.ask(moves)["message"])
+        self.assertEqual(moves.dte_status, "objected")
+
+    def test_rejected(self):
+        moves = self.send_scripted("reject")
+        told = self.ask(moves)
+        self.assertIn("Rejected by the SII", told["message"])
+        self.assertEqual((moves.dte_status, told["type"]), ("rejected", "warning"))
+
+    def test_a_receipt_is_not_acceptance(self):
+        self.settings(delays={"process": 3600})
+        moves = self.send_scripted("accept")
+        with self.committing() as env:
+            moves.with_env(env).action_dte_status()
+        self.assertEqual(moves.dte_status, "sent")
+
+    def test_mixed_envelope(self):
+        moves = self.send_scripted("accept", "reject", "accept")
+        self.ask(moves)
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected", "accepted"])
+        self.assertFalse(any(moves.dte_document_id.mapped("repairs_unknown")))
+
+    def test_envelope_with_each_verdict(self):
+        moves = self.send_scripted("accept", "object", "reject")
+        self.ask(moves)
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "accepted", "rejected"])
+        self.assertEqual(moves.dte_document_id.mapped("repairs_unknown"), [True, True, False])
+        self.assertIn("result mail", moves[0].dte_message)
+
+    def test_objected_and_rejected(self):
+        moves = self.send_scripted("object", "reject")
+        self.ask(moves)
+        self.assertEqual(moves.mapped("dte_status"), ["objected", "rejected"])
+
+    def test_counters_without_a_type(self):
+        self.settings(drop_types=[33])
+        moves = self.send_scripted("accept", "reject")
+        self.ask(moves)
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected"])
+
+    def test_rejected_as_a_whole(self):
+        self.fault("rfr")
+        moves = self.send_scripted("accept")
+        self.assertIn("RFR", self.ask(moves)["message"])
+        self.assertEqual((moves.dte_status, moves.dte_document_id.envio_id.state), ("rejected", "rejected"))
+
+    def test_wrong_resolution_is_not_the_documents_fault(self):
+        self.company.sudo().dte_simulator_resolution_date = "2020-02-02"
+        moves = self.send_scripted("accept")
+        self.ask(moves)
+        self.assertEqual((moves.dte_status, moves.dte_document_id.envio_id.state), ("to_send", "rejected"))
+        self.assertIn("RCT", moves.dte_message)
+        self.company.sudo().dte_simulator_resolution_date = "2026-01-02"
+        self.send(moves)
+        self.ask(moves)
+        self.assertEqual(moves.dte_status, "accepted")
+
+    def test_first_seconds(self):
+        moves = self.send_scripted("accept")
+        self.fault("not_registered", count=1)
+        with self.committing() as env:
+            moves.with_env(env).action_dte_status()
+        self.assertEqual(moves.dte_status, "sent")
+        self.ask(moves)
+        self.assertEqual(moves.dte_status, "accepted")
+
+    def test_random_error_concludes_nothing(self):
+        moves = self.send_scripted("accept")
+        self.fault("query_error", estado="-8", count=1)
+        self.ask(moves)
+        self.assertEqual(moves.dte_status, "sent")
+        self.ask(moves)
+        self.assertEqual(moves.dte_status, "accepted")
+
+    def test_token_refused_once(self):
+        moves = self.send_scripted("accept")
+        self.fault("token_refused", service="query_up", count=1)
+        self.ask(moves)
+        self.assertEqual(moves.dte_status, "accepted")
+
+    def test_web_page_is_said(self):
+        moves = self.send_scripted("accept")
+        self.fault("html", service="query_up", count=9)
+        with self.assertRaisesRegex(UserError, "not an answer"):
+            self.ask(moves)
+        self.assertEqual(moves.dte_status, "sent")
+
+    def test_both_soap_forms(self):
+        for form, body_first in (("A", True), ("B", False)):
+            with self.subTest(form=form):
+                self.settings(soap_form=form, body_first=body_first)
+                moves = self.send_scripted("accept")
+                self.ask(moves)
+                self.assertEqual(moves.dte_status, "accepted")
+
+    def test_cron_asks_about_all_and_survives_a_bad_answer(self):
+        moves = [self.send_scripted("accept") for _number in range(3)]
+        self.simulator.call("POST", "process")
+        self.fault("html", service="query_up", count=3)
+        with self.committing() as env, self.assertLogs("odoo.addons.l10n_cl_dte.models.dte_envio", "ERROR") as logs:
+            env["dte.envio"].sudo()._cron_check_status()
+        self.assertIn("sii_status_query_failed", logs.output[0])
+        statuses = sorted(move.dte_status for move in moves)
+        self.assertEqual(statuses, ["accepted", "accepted", "sent"])
+        with self.committing() as env:
+            env["dte.envio"].sudo()._cron_check_status()
+        self.assertEqual({move.dte_status for move in moves}, {"accepted"})
+
+    def test_status_is_found_and_grouped(self):
+        move = self.send_scripted("accept")
+        self.ask(move)
+        model = self.env["account.move"]
+        self.assertIn(move, model.search([("dte_status", "=", "accepted")]))
+        groups = dict(model._read_group([("id", "=", move.id)], ["dte_status"], ["__count"]))
+        self.assertEqual(groups, {"accepted": 1})
+
+    def test_timeline_tells_the_story(self):
+        move = self.send_scripted("accept")
+        self.ask(move)
+        timeline = str(move.dte_timeline)
+        for words in ("Signed, stamped and archived with folio 1", "Sent to the SII", move.dte_track_id, "EPR"):
+            self.assertIn(words, timeline)
