@@ -1,0 +1,79 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""`make i18n`: the terms of the addon into its .pot, and from there into the .po files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polib
+
+from dev import databases
+from dev.check_translations import key, regional
+from dev.common import LOG, ROOT, run_logged, say
+from dev.env import ODOO_CONF, Env
+
+FOLDER = ROOT / databases.ADDON / "i18n"
+# es_419 holds every term; es_CL only those that are said otherwise in Chile, so nothing is added to it.
+LANGUAGES = ("es_419", "es_CL")
+
+
+def export(env: Env, target: Path) -> Path:
+    """Write all terms of the addon, as installed from the work tree, to a .pot file."""
+    with databases.scratch(env, "i18n") as database:
+        command = [*env.odoo, "i18n", "export", "-c", str(ODOO_CONF), "-d", database]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)
+        # Odoo writes no file at all when the addon has no terms.
+        target.write_text('msgid ""\nmsgstr ""\n', encoding="utf-8")
+        run_logged(
+            "Exporting the terms",
+            [*command, "-o", str(target), "-l", "pot", "--", databases.ADDON],
+            LOG / "i18n.log",
+            env=env.variables(),
+        )
+    return target
+
+
+def update(env: Env) -> int:
+    """Write i18n/l10n_cl_dte.pot and merge it into the .po files. What was translated stays."""
+    exported = polib.pofile(str(export(env, LOG / f"{databases.ADDON}.pot")))
+    FOLDER.mkdir(exist_ok=True)
+    template = FOLDER / f"{databases.ADDON}.pot"
+    if not template.exists() or not same_terms(polib.pofile(str(template)), exported):
+        exported.save(str(template))
+        say(f"wrote {template.relative_to(ROOT)}: {len(exported)} terms")
+    for language in LANGUAGES:
+        path = FOLDER / f"{language}.po"
+        if path.exists() or not regional(path):
+            merged = merge(polib.pofile(str(path)) if path.exists() else polib.POFile(), exported, regional(path))
+            merged.metadata["Language"] = language
+            merged.save(str(path))
+            open_terms = len(merged.untranslated_entries()) + len(merged.fuzzy_entries())
+            done = len(merged.translated_entries())
+            say(f"wrote {path.relative_to(ROOT)}: {done} translated, {open_terms} open")
+    return 0
+
+
+def same_terms(one: polib.POFile, other: polib.POFile) -> bool:
+    """Whether two files differ in nothing but their header (Odoo writes the date into it)."""
+    return [str(entry) for entry in one] == [str(entry) for entry in other]
+
+
+def merge(old: polib.POFile, template: polib.POFile, only_existing: bool) -> polib.POFile:
+    """The template's entries in its order with the old translations; former terms are kept as obsolete."""
+    known = {key(entry): entry for entry in old}
+    merged = polib.POFile(wrapwidth=78)
+    merged.metadata = dict(template.metadata) | dict(old.metadata)
+    for entry in template:
+        before = known.pop(key(entry), None)
+        if before:
+            entry.msgstr, entry.msgstr_plural = before.msgstr, before.msgstr_plural
+            entry.flags = before.flags
+        elif only_existing:
+            continue
+        merged.append(entry)
+    for entry in known.values():
+        if entry.msgstr:
+            entry.obsolete = True
+            merged.append(entry)
+    return merged
