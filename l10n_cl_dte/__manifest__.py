@@ -30,5 +30,8 @@
         "wizards/dte_certificate_load_views.xml",
         "views/dte_menus.xml",
     ],
+    "assets": {
+        "web.assets_tests": ["l10n_cl_dte/static/tests/tours/*.js"],
+    },
     "excludes": ["l10n_cl_edi"],
 }

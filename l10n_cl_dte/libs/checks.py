@@ -67,7 +67,7 @@ DISPATCH_GUIDES = frozenset(("50", "52"))
 # A note carries withholdings when it corrects a purchase invoice, or a note that may be one of those.
 WITHHOLDING_DOCUMENTS = frozenset(("45", str(PURCHASE_INVOICE), "55", "56", "60", "61"))
 
-_RUT = re.compile(r"[1-9][0-9]{0,7}-[0-9K]\Z")
+_RUT = re.compile(r"[1-9][0-9]{6,7}-[0-9K]\Z")
 _CENT = Decimal("0.01")
 _MAX_PERCENT = Decimal("999.99")
 _MAX_DISCOUNT = Decimal("9999999999999999.99")
@@ -77,7 +77,7 @@ _MAX_QUANTITY = Decimal("999999999999.999999")
 
 def rut_is_valid(rut: str) -> bool:
     """Tell whether `rut` is written as the SII does (no dots, hyphen, capital K) and its check digit is right."""
-    return bool(_RUT.match(rut)) and stdnum_rut.is_valid(rut)
+    return bool(_RUT.match(rut)) and stdnum_rut.calc_check_digit(rut[:-2]) == rut[-1]
 
 
 def find_problems(dte: Dte, totals: Totals | None = None) -> list[Problem]:
@@ -234,12 +234,18 @@ def _check_lines(dte, found):
         found.append(Problem("missing", "lines"))
     if len(dte.lines) > MAX_LINES:
         found.append(_too_many("lines", len(dte.lines), MAX_LINES))
+    unwritable_texts = unwritable(" ".join([f"{line.name} {line.description} {line.unit}" for line in dte.lines]))
     for number, line in enumerate(dte.lines):
+        if unwritable_texts:
+            texts = ("name", line.name), ("description", line.description), ("unit", line.unit)
+            _check_texts(found, f"lines[{number}]", *texts)
         _check_line(dte, line, number, found)
 
 
 def _check_line(dte, line: Line, number, found):
-    _check_line_texts(line, number, found)
+    # A name that begins with a letter or a digit is not blank, whatever follows.
+    if not line.name[:1].isalnum() and not clean(line.name):
+        found.append(Problem("missing", f"lines[{number}].name"))
     if line.price and not _is_quantity(line.price):
         found.append(Problem("price_out_of_range", f"lines[{number}].price", {"value": str(line.price)}))
     if line.quantity is None:
@@ -283,15 +289,6 @@ def _check_line_extras(line, path, found):
     for name, value in (("made_on", line.made_on), ("expires_on", line.expires_on)):
         if value is not None:
             _check_date(value, f"{path}.{name}", found, FIRST_ITEM_DATE)
-
-
-def _check_line_texts(line, number, found):
-    if not clean(line.name):
-        found.append(Problem("missing", f"lines[{number}].name"))
-    if unwritable(f"{line.name} {line.description} {line.unit}"):
-        _check_texts(
-            found, f"lines[{number}]", ("name", line.name), ("description", line.description), ("unit", line.unit)
-        )
 
 
 def _check_tax_codes(dte, line, number, found):
@@ -424,10 +421,11 @@ def _check_carriage(transport, found):
 
 
 def _check_totals(dte, totals: Totals, found):
+    corrects_text = dte.corrects_text()
     for number, (line, computed) in enumerate(zip(dte.lines, totals.lines, strict=True)):
         if computed.amount < 0 or computed.discount < 0 or computed.surcharge < 0 or computed.amount > MAX_AMOUNT:
             found.append(Problem("line_amount_negative", f"lines[{number}]", {"amount": computed.amount}))
-        elif computed.amount and (line.indicator in (NOT_A_SALE, TO_DEDUCT) or dte.corrects_text()):
+        elif computed.amount and (line.indicator in (NOT_A_SALE, TO_DEDUCT) or corrects_text):
             found.append(Problem("line_amount_must_be_zero", f"lines[{number}]", {"amount": computed.amount}))
     if dte.dte_type == INVOICE and not totals.taxed_lines:
         only_exempt = all(line.indicator == EXEMPT for line in dte.lines)

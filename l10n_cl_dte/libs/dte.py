@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, time
 from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import NamedTuple
 
 from .taxes import MARGIN_CODES, SLAUGHTER_CODE, TAX_KINDS, WITHHOLD
 
@@ -252,8 +253,7 @@ class Dte:
         return any(reference.code == CORRECTS_TEXT for reference in self.references)
 
 
-@dataclass(frozen=True, slots=True)
-class LineAmount:
+class LineAmount(NamedTuple):
     """Whole pesos of one line: `amount` = round(quantity x price) - discount + surcharge."""
 
     amount: int

@@ -20,7 +20,7 @@ from . import xml_parser
 from .credentials import Credentials
 from .exceptions import DocumentError, Problem
 from .issue import DTE_CLOSE, DTE_OPEN
-from .text import ENCODING
+from .text import ENCODING, timestamp
 from .xml_signer import IN_ENVIO, SII_NS, XSI_NS, digest_text, signature_element
 
 SII_RUT = "60803000-K"
@@ -39,8 +39,7 @@ _KEY = re.compile(
     re.DOTALL,
 )
 # A tag that Canonical XML would write otherwise; ours have at most one attribute.
-_ODD_TAG = re.compile(rb'<(?!/?[\w:]+(?: [\w:]+="[^"&]*")?>)')
-_CANONICAL_ENTITIES = (b"&amp;", b"&lt;", b"&gt;")
+_ODD_TAG = re.compile(rb'<(?!/?\w+>|\w+ [\w:]+="[^"&]*">)')
 # A note must find the document that it refers to already read.
 _ORDER = {61: 1, 56: 2}
 
@@ -135,7 +134,7 @@ def _set_opening(caratula: Caratula, keys: Sequence[DocumentKey]) -> str:
         f' ID="{SET_ID}">\n<Caratula version="1.0">\n<RutEmisor>{caratula.issuer_rut}</RutEmisor>\n'
         f"<RutEnvia>{caratula.sender_rut}</RutEnvia>\n<RutReceptor>{caratula.receiver_rut}</RutReceptor>\n"
         f"<FchResol>{caratula.resolution_date}</FchResol>\n<NroResol>{caratula.resolution_number}</NroResol>\n"
-        f"<TmstFirmaEnv>{caratula.signed_at:%Y-%m-%dT%H:%M:%S}</TmstFirmaEnv>\n{subtotals}</Caratula>\n"
+        f"<TmstFirmaEnv>{timestamp(caratula.signed_at)}</TmstFirmaEnv>\n{subtotals}</Caratula>\n"
     )
 
 
@@ -150,8 +149,11 @@ def _canonical_in_envio(document: bytes) -> bytes:
 
 
 def _is_canonical(document: bytes) -> bool:
-    """Tell whether a signed document of ours is its own canonical form: what the SII wrote in the CAF may not be."""
-    entities = sum(document.count(entity) for entity in _CANONICAL_ENTITIES)
-    return (
-        document.count(b"&") == entities and b"\r" not in document and not _ODD_TAG.search(document, len(_OPEN_BYTES))
-    )
+    """Tell whether a signed document is its own canonical form, as ours are but for what the SII wrote in the CAF.
+
+    Tags are looked at from the timbre on: there stand the CAF and the signature, which shows another writer's hand.
+    """
+    entities = document.count(b"&") - document.count(b"&amp;")
+    if entities:
+        entities -= document.count(b"&lt;") + document.count(b"&gt;")
+    return not entities and b"\r" not in document and not _ODD_TAG.search(document, document.rfind(b"<TED"))

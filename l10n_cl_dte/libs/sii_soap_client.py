@@ -48,6 +48,9 @@ PATHS = {
 }
 UPLOAD_PATH = "/cgi_dte/UPL/DTEUpload"
 
+# Code of reenvioCorreo for a token that does not exist (OIFE2005).
+_MAIL_NO_SESSION = "104"
+
 UPLOAD_SECONDS = 75.0
 QUERY_SECONDS = 60.0
 QUICK_TRIES = 3
@@ -234,7 +237,7 @@ class SiiClient:
         return self._query(
             "wsDTECorreo",
             "reenvioCorreo",
-            lambda root: xml_parser.first_text(root, "ESTADO"),
+            _read_mail_code,
             RutEmpresa=rut,
             DvEmpresa=digit,
             TrackId=str(int(track_id)),
@@ -296,6 +299,13 @@ class SiiClient:
 
 def _unreachable(error: TransportError) -> NotDelivered:
     return NotDelivered("sii_unreachable", error_type=error.error_type, reason=error.reason)
+
+
+def _read_mail_code(root) -> str:
+    code = xml_parser.first_text(root, "ESTADO")
+    if code == _MAIL_NO_SESSION:
+        raise AuthenticationError("sii_token_refused", sii_code=code)
+    return code
 
 
 def _document_parts(question: DocumentQuestion) -> dict[str, str]:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from .caf import Caf
 from .dte import Dte, Totals
 from .exceptions import ConfigurationError
-from .text import ENCODING, clean, escape
+from .text import ENCODING, clean, escape, timestamp
 from .xml_generator import split_name
 
 _NAME_LIMIT = 40
@@ -38,7 +38,7 @@ def generate(dte: Dte, totals: Totals, caf: Caf, stamped_at: datetime) -> str:
     data = (
         f"<DD><RE>{dte.issuer.rut}</RE><TD>{dte.dte_type}</TD><F>{dte.folio}</F><FE>{dte.issue_date}</FE>"
         f"<RR>{dte.receiver.rut}</RR><RSR>{_short(clean(dte.receiver.name)[:100])}</RSR><MNT>{totals.total}</MNT>"
-        f"<IT1>{_short(first_item)}</IT1>{caf.xml}<TSTED>{stamped_at:%Y-%m-%dT%H:%M:%S}</TSTED></DD>"
+        f"<IT1>{_short(first_item)}</IT1>{caf.xml}<TSTED>{timestamp(stamped_at)}</TSTED></DD>"
     )
     signature = base64.b64encode(caf.private_key.sign(data.encode(ENCODING), _PADDING, _SHA1)).decode("ascii")
     return f'<TED version="1.0">{data}<FRMT algoritmo="SHA1withRSA">{signature}</FRMT></TED>'

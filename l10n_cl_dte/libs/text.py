@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from datetime import datetime
 
 ENCODING = "iso-8859-1"
 
@@ -31,6 +32,8 @@ _REPLACEMENTS = str.maketrans(
 
 # Text that needs no work: ISO-8859-1 without control characters and without the soft hyphen.
 _is_plain = re.compile("[ -~\xa0-\xac\xae-\xff]*").fullmatch
+# The same without what must be escaped, and short enough for any line.
+_needs_nothing = re.compile(f"[ -%'-;=?-~\xa0-\xac\xae-\xff]{{0,{MAX_ESCAPED_VALUE}}}").fullmatch
 
 
 def unwritable(text: str) -> str:
@@ -64,9 +67,22 @@ def _base_letters(char: str) -> str:
     return letters if letters and max(letters) <= "\xff" else char
 
 
+def written(text: str, limit: int) -> str:
+    """Return `text` as it stands between its tags: cleaned, cut to `limit` characters and escaped."""
+    if _needs_nothing(text):
+        text = text.strip()
+        return text if len(text) <= limit else text[:limit].rstrip()
+    return escape(cut(clean(text), limit))
+
+
 def escape(text: str) -> str:
     """Escape for element content exactly as Canonical XML writes it: quotes stay literal."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a naive Santiago time as the format wants it: AAAA-MM-DDTHH:MM:SS, without zone or fraction."""
+    return moment.isoformat(timespec="seconds")
 
 
 def cut(text: str, limit: int) -> str:

@@ -14,7 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from .dte import Dte, Line, LineAmount, ReferenceUnit, Retainer, Totals
-from .text import clean, cut, escape
+from .text import clean, escape, timestamp, written
 
 
 def document_id(dte_type: int, folio: int) -> str:
@@ -42,7 +42,7 @@ def generate(dte: Dte, totals: Totals, ted: str, signed_at: datetime) -> str:
         _write_line(out, number, line, amount)
     _write_global_discounts(out, dte)
     _write_references(out, dte)
-    out.append(f"{ted}\n<TmstFirma>{signed_at:%Y-%m-%dT%H:%M:%S}</TmstFirma>\n</Documento>")
+    out.append(f"{ted}\n<TmstFirma>{timestamp(signed_at)}</TmstFirma>\n</Documento>")
     return "".join(out)
 
 
@@ -55,10 +55,8 @@ def number_text(value: Decimal) -> str:
 
 
 def _text(out, tag, value, limit):
-    if value:
-        value = cut(clean(value), limit)
-        if value:
-            out.append(f"<{tag}>{escape(value)}</{tag}>\n")
+    if value and (value := written(value, limit)):
+        out.append(f"<{tag}>{value}</{tag}>\n")
 
 
 def _value(out, tag, value):
@@ -228,7 +226,7 @@ def _write_line(out, number: int, line: Line, amount: LineAmount):
         _write_retainer(out, line.retainer)
     out.append(f"<NmbItem>{escape(name)}</NmbItem>\n")
     if rest or line.description:
-        _text(out, "DscItem", f"{rest} {line.description}", 1000)
+        _text(out, "DscItem", f"{rest} {line.description}" if rest else line.description, 1000)
     if line.reference:
         _write_reference_unit(out, line.reference)
     if line.quantity:

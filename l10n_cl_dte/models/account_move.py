@@ -85,19 +85,14 @@ class AccountMove(models.Model):
             due = move.invoice_date_due or issued
             move.dte_payment_form = "2" if due > issued else "1"
 
-    @api.depends("journal_id", "move_type", "l10n_latam_document_type_id")
+    @api.depends("journal_id", "move_type")
     def _compute_dte_applies(self):
         for move in self:
-            move.dte_applies = move._dte_is_issued()
+            move.dte_applies = move.journal_id.dte_enabled and move.is_sale_document()
 
     def _dte_is_issued(self) -> bool:
         """Tell whether posting this invoice or note makes a DTE of ours."""
-        return bool(
-            self
-            and self.journal_id.dte_enabled
-            and self.is_sale_document()
-            and self.l10n_latam_document_type_id.code in INVOICE_TYPES
-        )
+        return bool(self and self.dte_applies and self.l10n_latam_document_type_id.code in INVOICE_TYPES)
 
     def _dte_is_locked(self) -> bool:
         """Tell whether the invoice is signed and must stay as it is."""
@@ -196,7 +191,7 @@ class AccountMove(models.Model):
 
     def _dte_refuse_other_types(self):
         for move in self:
-            if move.journal_id.dte_enabled and not move._dte_is_issued():
+            if move.dte_applies and not move._dte_is_issued():
                 raise UserError(
                     self.env._(
                         "The journal %(journal)s issues electronic documents: choose one of the types %(types)s for "

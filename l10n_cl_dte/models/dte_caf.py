@@ -66,7 +66,7 @@ class DteCaf(models.Model):
     @api.depends("dte_type", "folio_from", "folio_to")
     def _compute_display_name(self):
         for caf in self:
-            caf.display_name = f"{caf.dte_type}: {caf.folio_from} - {caf.folio_to}"
+            caf.display_name = f"{caf.dte_type}: {caf.folio_from} - {caf.folio_to}" if caf.dte_type else "CAF"
 
     @api.depends("dte_type")
     def _compute_document_type_id(self):

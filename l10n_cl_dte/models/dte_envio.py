@@ -255,15 +255,10 @@ class DteEnvio(models.Model):
 
     def _log_on_invoices(self, documents):
         for document in documents.filtered("move_id"):
-            labels = dict(document._fields["state"]._description_selection(self.env))
-            document.move_id._message_log(
-                body=self.env._(
-                    "Electronic document %(document)s: %(state)s. %(message)s",
-                    document=document.display_name,
-                    state=labels[document.state],
-                    message=document._explain(),
-                )
-            )
+            # The note is read by people of the company, whoever or whatever job writes it.
+            move = document.move_id
+            own = document.with_context(lang=move.invoice_user_id.lang or move.company_id.partner_id.lang)
+            move._message_log(body=f"{own.display_name}: {own._explain()}")
 
     # -- status --
 
@@ -339,7 +334,7 @@ class DteEnvio(models.Model):
             documents._set_state("to_send", "sii_upload_refused", params)
         elif outcome is Outcome.REJECTED:
             self.state = "rejected"
-            documents._set_state("rejected", "rejected", params)
+            documents._set_state("rejected", "rejected_whole", params)
         if self.state != "sent":
             self._log_on_invoices(documents)
 
@@ -356,10 +351,7 @@ class DteEnvio(models.Model):
         counts = {str(count.dte_type): count for count in status.counts}
         for document in documents:
             verdict, unsure = self._verdict(counts.get(document.dte_type), answers.get(document.id))
-            if verdict == "rejected":
-                params = {"sii_code": status.state, "sii_text": status.text}
-                document._set_state("rejected", "rejected", params)
-            elif verdict:
+            if verdict:
                 document._set_state(verdict, repairs_unknown=unsure)
         if any(document.state == "sent" for document in documents):
             # The SII has not told about some of them yet: ask again.

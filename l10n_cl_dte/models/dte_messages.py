@@ -189,9 +189,10 @@ STATES = {
         "Accepted by the SII with repairs: it is valid. The reasons are in the SII's result mail; correct them with a "
         "credit or debit note if needed."
     ),
-    "rejected": _lt(
-        "Rejected by the SII (%(sii_code)s %(sii_text)s). It is not a valid document. The reasons are in the SII's "
-        "result mail."
+    "rejected": _lt("Rejected by the SII: it is not a valid document. The reasons are in the SII's result mail."),
+    "rejected_whole": _lt(
+        "Rejected by the SII with its whole envelope (%(sii_code)s %(sii_text)s): it is not a valid document. The "
+        "reasons are in the SII's result mail."
     ),
     "unknown": _lt(
         "The SII may or may not have received it. It is not sent again until the SII has been asked, so that it does "

@@ -28,6 +28,7 @@ class ResConfigSettings(models.TransientModel):
     def action_dte_load_certificate(self):
         return {
             "type": "ir.actions.act_window",
+            "name": self.env._("Load Digital Certificate"),
             "res_model": "dte.certificate.load",
             "view_mode": "form",
             "target": "new",
