@@ -373,6 +373,9 @@ class DteEnvio(models.Model):
         if not answer:
             return None, False
         outcome = answer.meaning.outcome
+        if outcome is Outcome.NOT_RECEIVED and count and not count.rejected:
+            # The counts know of no rejected document: the two answers do not fit yet.
+            return None, False
         if outcome in (Outcome.NOT_RECEIVED, Outcome.REJECTED):
             return "rejected", False
         if outcome is not Outcome.ACCEPTED:

@@ -63,6 +63,14 @@ class TestStatus(DteCommon):
         self.ask(moves)
         self.assertEqual(moves.mapped("dte_status"), ["objected", "rejected"])
 
+    def test_answers_that_do_not_fit_conclude_nothing(self):
+        moves = self.send_scripted("accept", "object")
+        self.fault("query_error", service="query_dte", estado="FAU", count=2)
+        self.ask(moves)
+        self.assertEqual(moves.mapped("dte_status"), ["sent", "sent"])
+        self.ask(moves)
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "accepted"])
+
     def test_counters_without_a_type(self):
         self.settings(drop_types=[33])
         moves = self.send_scripted("accept", "reject")
