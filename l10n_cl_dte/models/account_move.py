@@ -94,6 +94,13 @@ class AccountMove(models.Model):
         """Tell whether posting this invoice or note makes a DTE of ours."""
         return bool(self and self.dte_applies and self.l10n_latam_document_type_id.code in INVOICE_TYPES)
 
+    def _dte_has_vat(self) -> bool:
+        """Tell whether this is an invoice with VAT, or a note that corrects one."""
+        if not self._dte_is_issued():
+            return False
+        codes = {self.l10n_latam_document_type_id.code, *self.dte_reference_ids.document_type_id.mapped("code")}
+        return "33" in codes
+
     def _dte_is_locked(self) -> bool:
         """Tell whether the invoice is signed and must stay as it is."""
         return bool(self.dte_document_id)

@@ -26,6 +26,15 @@ class AccountMoveLine(models.Model):
         help="For lines that are neither taxed nor exempt. A line without VAT is exempt by itself.",
     )
 
+    def _get_computed_taxes(self):
+        # EXTENDS account: a line that is typed without a product starts with VAT where the document has VAT; stock Odoo
+        # leaves it exempt, and in an invoice with other taxed lines nobody would notice
+        taxes = super()._get_computed_taxes()
+        move = self.move_id
+        if not taxes and not self.product_id and self.display_type == "product" and move._dte_has_vat():
+            taxes = move.fiscal_position_id.map_tax(move.company_id.account_sale_tax_id)
+        return taxes
+
     def _dte_price_line(self) -> Line:
         """Return quantity, price and discount in the pipeline's terms, enough to compute the amount.
 

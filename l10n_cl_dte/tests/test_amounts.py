@@ -45,6 +45,23 @@ class TestAmounts(DteCommon):
             )
         )
 
+    def taxes_of_typed_line(self, move, **values):
+        """Add a line as a person does, without choosing taxes."""
+        move.write({"invoice_line_ids": [(0, 0, {"name": "A mano", "quantity": 1, "price_unit": 500, **values})]})
+        return move.invoice_line_ids.filtered(lambda line: line.name == "A mano").tax_ids
+
+    def test_typed_line_starts_with_the_vat_of_the_document(self):
+        vat = self.company.account_sale_tax_id
+        invoice = self.make()
+        self.assertEqual(self.taxes_of_typed_line(invoice), vat)
+        self.assertFalse(self.taxes_of_typed_line(self.make(dte_type="34")))
+        product = self.env["product.product"].sudo().create({"name": "Exento", "taxes_id": [(5,)]})
+        self.assertFalse(self.taxes_of_typed_line(self.make(), product_id=product.id))
+        self.assertFalse(self.taxes_of_typed_line(self.make(dte_type="61")))
+        invoice.action_post()
+        note = self.make(dte_type="61", dte_reference_ids=[(0, 0, {**invoice._dte_reference_values(), "code": "3"})])
+        self.assertEqual(self.taxes_of_typed_line(note), vat)
+
     def test_vat_half_up(self):
         """1350 x 19 % = 256.5, which the SII rounds to 257."""
         self.assertEqual(self.agree(self.post([{"name": "A", "quantity": 1, "price_unit": 1350}]))["IVA"], "257")

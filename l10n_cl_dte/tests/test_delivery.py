@@ -14,6 +14,10 @@ from .common import DteCommon
 from .simulated import load_certificate, register_company
 
 
+class Killed(BaseException):
+    """The process ends here."""
+
+
 @tagged("post_install_l10n", "post_install", "-at_install")
 class TestDelivery(DteCommon):
     def outcome(self, move, words, state, envio_state):
@@ -47,10 +51,6 @@ class TestDelivery(DteCommon):
 
     def test_claim_is_committed_before_the_upload(self):
         """Were the process killed in the upload, the claim is there and nobody sends again."""
-
-        class Killed(BaseException):
-            pass
-
         move = self.post()
         with suppress(Killed), patch.object(SiiClient, "upload", side_effect=Killed):
             self.send(move)
@@ -59,6 +59,15 @@ class TestDelivery(DteCommon):
         self.send(move)
         self.assertFalse(self.uploads())
         self.assertEqual(move.dte_status, "sending")
+
+    def test_receipt_is_committed_before_anything_else(self):
+        """Were the process killed right after the upload, the track id is there."""
+        move = self.post()
+        with suppress(Killed), patch.object(type(move.dte_document_id.envio_id), "_tell_people", side_effect=Killed):
+            self.send(move)
+        self.env.invalidate_all()
+        self.assertEqual(move.dte_status, "sent")
+        self.assertEqual(move.dte_track_id, self.uploads()[0]["track_id"])
 
     def test_lost_answer_is_unknown_and_never_sent_again(self):
         self.fault("cut", service="upload", step="stored")
