@@ -7,6 +7,7 @@ from unittest.mock import patch
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
+from ..const import GUARD_ENVIO
 from ..libs import envio as envio_lib
 from ..libs import xml_verifier
 from ..libs.sii_soap_client import SiiClient
@@ -59,6 +60,29 @@ class TestDelivery(DteCommon):
         self.send(move)
         self.assertFalse(self.uploads())
         self.assertEqual(move.dte_status, "sending")
+
+    def test_sender_is_known_to_live_while_it_uploads(self):
+        """The lock of the envelope is held during the upload and not after it."""
+        held = []
+        upload = SiiClient.upload
+
+        def spy(client, *args):
+            held.append(self.guards())
+            return upload(client, *args)
+
+        move = self.post()
+        with patch.object(SiiClient, "upload", spy):
+            self.send(move)
+        self.assertEqual(held, [[(move.dte_document_id.envio_id.id,)]])
+        self.assertFalse(self.guards())
+
+    def guards(self):
+        self.env.cr.execute(
+            "SELECT objid::int FROM pg_locks WHERE locktype = 'advisory' AND classid = %s"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            [GUARD_ENVIO],
+        )
+        return self.env.cr.fetchall()
 
     def test_receipt_is_committed_before_anything_else(self):
         """Were the process killed right after the upload, the track id is there."""
