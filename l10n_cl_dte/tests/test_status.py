@@ -33,8 +33,8 @@ class TestStatus(DteCommon):
         self.assertEqual(moves.dte_status, "objected")
 
     def test_rejected(self):
-        # The counts are enough: a document that the second service does not find is no news.
-        self.fault("dnk", service="query_dte", count=9)
+        # The counts are enough: the service for single documents is not asked.
+        self.fault("html", service="query_dte", count=9)
         moves = self.send_scripted("reject")
         told = self.ask(moves)
         self.assertIn("Rejected by the SII", told["message"])
