@@ -19,8 +19,8 @@ from .account_move_line import to_decimal
 MAX_PROBLEMS_SHOWN = 40
 
 
-class AccountMove(models.Model):  # pylint: disable=consider-merging-classes-inherited
-    _inherit = "account.move"
+class AccountMove(models.Model):
+    _inherit = "account.move"  # pylint: disable=consider-merging-classes-inherited
 
     # -- before posting --
 
