@@ -12,6 +12,7 @@ from functools import lru_cache
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
 from cryptography.x509.oid import NameOID
 
 ISSUER = "76543210-3"
@@ -88,6 +89,11 @@ def make_caf(
     ).encode("iso-8859-1")
 
 
+def _rut_name(arc: str, rut: str) -> x509.OtherName:
+    """The SII's otherName: 1 is the holder, 2 the certification authority; an IA5String."""
+    return x509.OtherName(x509.ObjectIdentifier(f"1.3.6.1.4.1.8321.{arc}"), bytes([0x16, len(rut)]) + rut.encode())
+
+
 def make_certificate(
     rut: str = HOLDER,
     *,
@@ -96,8 +102,11 @@ def make_certificate(
     days: int = 730,
     in_san: bool = True,
     in_subject: bool = False,
+    in_issuer: str = "",
+    san_arc: str = "1",
+    subject_key=None,
 ) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
-    """A person's certificate, self-signed."""
+    """A person's certificate, self-signed; `subject_key` puts a public key in it that is not the signer's."""
     key = key or rsa_key(rut)
     attributes = [x509.NameAttribute(NameOID.COMMON_NAME, "Persona de Prueba")]
     if in_subject:
@@ -107,16 +116,24 @@ def make_certificate(
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
-        .public_key(key.public_key())
+        .public_key(subject_key or key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(not_before)
         .not_valid_after(not_before + timedelta(days=days))
     )
     if in_san:
-        value = bytes([0x16, len(rut)]) + rut.encode()
-        other = x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.8321.1"), value)
-        builder = builder.add_extension(x509.SubjectAlternativeName([other]), critical=False)
+        builder = builder.add_extension(x509.SubjectAlternativeName([_rut_name(san_arc, rut)]), critical=False)
+    if in_issuer:
+        builder = builder.add_extension(x509.IssuerAlternativeName([_rut_name("2", in_issuer)]), critical=False)
     return builder.sign(key, hashes.SHA256()), key
+
+
+def make_pkcs12(passphrase: str, rut: str = HOLDER, *, encryption=None, **options) -> bytes:
+    """A .pfx file as a person gets it."""
+    certificate, key = make_certificate(rut, **options)
+    secret = passphrase.encode()
+    encryption = encryption or serialization.BestAvailableEncryption(secret)
+    return pkcs12.serialize_key_and_certificates(b"persona", key, certificate, None, encryption)
 
 
 def make_pem(rut: str = HOLDER, **options) -> tuple[bytes, bytes]:

@@ -157,7 +157,7 @@ def _read(root, authorization, caf_xml: str, signed_text: str) -> Caf:
 def _decode(data: bytes) -> str:
     if len(data) > _MAX_BYTES:
         raise ConfigurationError("caf_damaged", detail="size")
-    return data.removeprefix(b"\xef\xbb\xbf").decode(ENCODING)
+    return data.decode(ENCODING)
 
 
 def _cut(text: str, tag: str) -> str:

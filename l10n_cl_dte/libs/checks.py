@@ -70,7 +70,7 @@ WITHHOLDING_DOCUMENTS = frozenset(("45", str(PURCHASE_INVOICE), "55", "56", "60"
 _RUT = re.compile(r"[1-9][0-9]{6,7}-[0-9K]\Z")
 _CENT = Decimal("0.01")
 _MAX_PERCENT = Decimal("999.99")
-_MAX_DISCOUNT = Decimal("9999999999999999.99")
+_MAX_DISCOUNT = 10**16 - 1
 _SIX_DECIMALS = Decimal("0.000001")
 _MAX_QUANTITY = Decimal("999999999999.999999")
 
@@ -326,8 +326,8 @@ def _check_global_discounts(dte, found):
             found.append(Problem("value_not_allowed", path, {"value": discount.kind}))
         elif discount.indicator not in classes:
             found.append(Problem("discount_without_lines", path, {"indicator": discount.indicator}))
-        highest = HUNDRED if discount.is_percent else _MAX_DISCOUNT
-        if not _CENT <= discount.value <= highest or round(discount.value, 2) != discount.value:
+        least, highest, places = (_CENT, HUNDRED, 2) if discount.is_percent else (1, _MAX_DISCOUNT, 0)
+        if not least <= discount.value <= highest or round(discount.value, places) != discount.value:
             found.append(Problem("discount_out_of_range", path, {"value": str(discount.value)}))
         if not discount.is_percent and discount.indicator is None and len(tax_codes) > 1:
             found.append(Problem("discount_must_be_percent", path))
