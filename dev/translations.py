@@ -60,20 +60,16 @@ def same_terms(one: polib.POFile, other: polib.POFile) -> bool:
 
 
 def merge(old: polib.POFile, template: polib.POFile, only_existing: bool) -> polib.POFile:
-    """The template's entries in its order with the old translations; former terms are kept as obsolete."""
+    """The template's entries in its order with the old translations; terms that are gone leave the file."""
     known = {key(entry): entry for entry in old}
     merged = polib.POFile(wrapwidth=78)
     merged.metadata = dict(template.metadata) | dict(old.metadata)
     for entry in template:
-        before = known.pop(key(entry), None)
+        before = known.get(key(entry))
         if before:
             entry.msgstr, entry.msgstr_plural = before.msgstr, before.msgstr_plural
             entry.flags = before.flags
         elif only_existing:
             continue
         merged.append(entry)
-    for entry in known.values():
-        if entry.msgstr:
-            entry.obsolete = True
-            merged.append(entry)
     return merged

@@ -142,20 +142,51 @@ class AccountMove(models.Model):
 
     def _dte_place(self, path: str) -> str:
         """Return the record and field behind a path of the pipeline, as the user knows them."""
-        own_name = self._dte_own_name()
-        found = re.match(r"(\w+)(?:\[(\d+)\])?(?:\.(.+))?", path)
+        found = re.match(r"(\w+)(?:\[(\d+)\])?(?:\.(\w+))?", path)
         zone, number, name = found.groups() if found else ("", None, None)
         if zone == "issuer":
             return self.company_id._dte_place(name)
         if zone == "receiver":
             return ", ".join((self.commercial_partner_id.display_name, self._dte_partner_label(name)))
-        if zone == "lines" and number is not None:
-            line = self._dte_item_lines()[int(number)][0]
-            text = (line.name or line.product_id.display_name or "").split("\n")[0][:40]
-            return self.env._("%(move)s, line %(number)s (%(text)s)", move=own_name, number=int(number) + 1, text=text)
-        if zone == "references" and number is not None:
-            return self.env._("%(move)s, reference %(number)s", move=own_name, number=int(number) + 1)
-        labels = {
+        places = [self._dte_own_name()]
+        if number is not None and zone in ("lines", "references"):
+            places.append(self._dte_row_label(zone, int(number)))
+            places.append(self._dte_row_field_labels(zone).get(name))
+        else:
+            places.append(self._dte_field_labels().get(zone))
+        return ", ".join(filter(None, places))
+
+    def _dte_row_label(self, zone: str, number: int) -> str:
+        if zone == "references":
+            return self.env._("reference %s", number + 1)
+        line = self._dte_item_lines()[number][0]
+        text = (line.name or line.product_id.display_name or "").split("\n")[0][:40]
+        return self.env._("line %(number)s (%(text)s)", number=number + 1, text=text or "-")
+
+    def _dte_row_field_labels(self, zone: str) -> dict[str, str]:
+        if zone == "references":
+            return {
+                "doc_type": self.env._("document type"),
+                "folio": self.env._("folio"),
+                "date": self.env._("date"),
+                "reason": self.env._("reason"),
+                "code": self.env._("what the note does"),
+            }
+        return {
+            "name": self.env._("label"),
+            "description": self.env._("label"),
+            "quantity": self.env._("quantity"),
+            "price": self.env._("price"),
+            "unit": self.env._("unit of measure"),
+            "codes": self.env._("product code"),
+            "discount_percent": self.env._("discount"),
+            "surcharge_percent": self.env._("discount"),
+            "tax_codes": self.env._("taxes"),
+            "indicator": self.env._("SII indicator"),
+        }
+
+    def _dte_field_labels(self) -> dict[str, str]:
+        return {
             "customer": self.env._("customer"),
             "lines": self.env._("lines"),
             "references": self.env._("references"),
@@ -163,11 +194,12 @@ class AccountMove(models.Model):
             "issue_date": self.env._("invoice date"),
             "currency": self.env._("currency"),
             "totals": self.env._("total"),
+            "tax_overrides": self.env._("taxes"),
             "payment": self.env._("payment terms"),
+            "service_indicator": self.env._("service indicator"),
             "period_from": self.env._("service period"),
             "period_to": self.env._("service period"),
         }
-        return f"{own_name}, {labels[zone]}" if zone in labels else own_name
 
     def _dte_own_name(self) -> str:
         if self.name and self.name != "/":
@@ -185,6 +217,7 @@ class AccountMove(models.Model):
             "city": "city",
             "contact": "phone",
             "email": "email",
+            "internal_code": "ref",
             "taxpayer_type": "l10n_cl_sii_taxpayer_type",
         }
         field = self.env["res.partner"]._fields[names.get(name, "name")]

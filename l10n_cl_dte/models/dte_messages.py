@@ -43,6 +43,9 @@ PROBLEMS = {
     "total_too_big": _lt("the total has more digits than the SII admits."),
     "discount_out_of_range": _lt("a global discount of %(value)s is not possible."),
     "discount_exceeds_lines": _lt("the global discounts are larger than the lines that they apply to."),
+    "discount_without_lines": _lt("there are no lines that the global discount applies to."),
+    "driver_incomplete": _lt("the driver needs both a name and a RUT."),
+    "internal_transfer_receiver": _lt("in an internal transfer the receiver is the company itself."),
     "discount_must_be_percent": _lt(
         "a global discount in pesos is not possible when lines have different additional taxes. Use discounts per line."
     ),

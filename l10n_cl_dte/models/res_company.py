@@ -154,6 +154,7 @@ class ResCompany(models.Model):
             "address": self.env._("street"),
             "comuna": self.env._("comuna"),
             "city": self.env._("city"),
+            "phones": self.env._("phone"),
             "email": self.env._("email"),
             "activity_codes": self.env._("activity codes"),
             "branch_code": self.env._("branch code of the journal"),

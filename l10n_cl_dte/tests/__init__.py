@@ -7,6 +7,7 @@ from . import (
     test_delivery,
     test_folios,
     test_locked,
+    test_messages,
     test_notes,
     test_posting,
     test_screens,
