@@ -58,7 +58,8 @@ class AccountMove(models.Model):
                     f"{journal.display_name}: "
                     + dte_messages.describe(self.env, dte_messages.PROBLEMS, "journal_other_environment", params)
                 )
-        by_type = self.grouped(lambda move: (move.company_id, move.l10n_latam_document_type_id))
+        new = self.filtered(lambda move: not move._dte_is_corrected())
+        by_type = new.grouped(lambda move: (move.company_id, move.l10n_latam_document_type_id))
         for (company, doc_type), moves in by_type.items():
             dates = [move.invoice_date or fields.Date.context_today(move) for move in moves]
             problem = caf_model._find_shortage(company, doc_type, dates)

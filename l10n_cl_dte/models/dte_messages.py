@@ -171,18 +171,54 @@ ERRORS = {
         "The SII does not let this sender send for this company (%(sii_code)s %(sii_text)s). Give the certificate's "
         "holder the permission at the SII and send again."
     ),
+    "sii_question_failed": _lt("The SII did not answer the question about the document (%(sii_code)s %(sii_text)s)."),
+    "sii_file_lost": _lt("The SII lost the file before validating it (%(sii_code)s %(sii_text)s)."),
+    "sii_signature_refused": _lt(
+        "The SII refused the signature of every envelope (%(sii_code)s %(sii_text)s): probably the certificate's holder "
+        "may not sign for this company. Correct that at the SII and send again."
+    ),
+    "real_sii_forbidden": _lt(
+        "This database is a copy or runs tests: it must not reach the SII. Use the environment Simulator."
+    ),
+    "company_incomplete": _lt("%(problems)s"),
+    "archive_damaged": _lt(
+        "The archived document is damaged: it cannot be sent. Repair it in Invoicing > Electronic documents > Archive."
+    ),
     "sii_upload_status_unknown": _lt("The SII answered with a code that its manuals do not list (%(sii_code)s)."),
 }
 
 # What a document's state means and what happens next, shown to the accountant.
 STATES = {
     "to_send": _lt("Signed and archived. It has not been sent to the SII yet: press Send DTE."),
+    "queued": _lt("It leaves by itself within minutes; Send DTE sends it at once."),
+    "paused": _lt(
+        "Sending is paused for the company, because the SII refuses the sender: correct that at the SII or in the "
+        "settings, then press Send DTE."
+    ),
     "other_environment": _lt(
         "It was issued in the environment %(environment)s and is sent only while the company works there."
     ),
-    "waiting": _lt("Waits for %(document)s: it is sent once the SII has accepted that document."),
+    "waiting": _lt("Waits for %(document)s: it can be sent once the SII has accepted that document."),
+    "split": _lt(
+        "The SII refused the envelope in which it travelled. It leaves again in a smaller one, to find out which "
+        "document is to blame."
+    ),
+    "split_waiting": _lt(
+        "The SII refused the signature of the envelope in which it travelled. It leaves again once the other half of the "
+        "documents has its answer."
+    ),
+    "retry_next": _lt("Next attempt: %(when)s (failed attempts: %(number)s, further ones allowed: %(total)s)."),
+    "attempts_used_up": _lt(
+        "%(count)s attempts failed. It is not tried again by itself: press Send DTE once the SII can be reached."
+    ),
+    "given_up": _lt("%(user)s stopped the attempts to send it. Press Send DTE to send it after all."),
     "sending": _lt("It is being sent right now."),
     "sent": _lt("The SII has received it with track id %(track_id)s and is validating it."),
+    "sent_without_id": _lt(
+        "The SII has received it, but its answer with the track id was lost. The SII is asked about the document itself."
+    ),
+    "superseded": _lt("Replaced by a corrected version with the same folio."),
+    "being_corrected": _lt("Taken back to be corrected: confirm the invoice to issue it again with the same folio."),
     "accepted": _lt("Accepted by the SII."),
     "accepted_unknown_repairs": _lt(
         "Accepted by the SII. The envelope had repairs; whether they concern this document stands in the SII's result "
@@ -201,6 +237,8 @@ STATES = {
         "The SII may or may not have received it. It is not sent again until the SII has been asked, so that it does "
         "not arrive twice."
     ),
+    "unknown_next": _lt("The SII is asked about it: %(when)s."),
+    "sender_died": _lt("The server stopped while it was being sent."),
     "reference_rejected": _lt("Not sent: the document that it corrects, %(document)s, was rejected by the SII."),
 }
 

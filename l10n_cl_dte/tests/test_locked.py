@@ -1,7 +1,7 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 from psycopg2 import IntegrityError
 
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -35,10 +35,21 @@ class TestLocked(DteCommon):
             {"invoice_date": "2026-01-01"},
             {"l10n_latam_document_type_id": self.env.ref("l10n_cl.dc_y_f_dte").id},
             {"dte_payment_form": "3"},
-            {"dte_environment": "production"},
         ):
             with self.subTest(values=values):
                 self.refuse(lambda values=values: self.move.write(values))
+
+    def test_pipeline_fields_are_not_written_by_people(self):
+        draft = self.make()
+        for move, values in (
+            (self.move, {"dte_document_id": False}),
+            (self.move, {"dte_environment": "production"}),
+            (draft, {"dte_document_id": self.move.dte_document_id.id}),
+        ):
+            with self.subTest(values=values), self.assertRaises(AccessError):
+                move.write(values)
+        with self.assertRaises(AccessError):
+            self.make(dte_document_id=self.move.dte_document_id.id)
 
     def test_same_values_may_be_written(self):
         self.move.write({"invoice_date_due": self.move.invoice_date_due, "name": self.move.name, "ref": "OC 1"})
