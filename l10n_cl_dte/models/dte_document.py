@@ -109,6 +109,9 @@ class DteDocument(models.Model):
         index="btree_not_null",
         help="Part of an envelope that was refused as a whole; nobody else may take the document.",
     )
+    ask_first = fields.Boolean(
+        readonly=True, help="Somebody else may have sent it: the SII is asked before anything is sent."
+    )
     told = fields.Boolean(default=True, readonly=True, help="Queue, archive and invoice know about the state.")
     track_id = fields.Char(related="envio_id.track_id", string="Track ID")
     reference_ids = fields.Many2many(

@@ -23,6 +23,7 @@ class DteDocument(models.Model):
             & Domain("superseded", "=", False)
             & Domain("state", "in", SENDABLE)
             & Domain("split_envio_id", "=", False)
+            & Domain("ask_first", "=", False)
             & Domain("reference_ids", "not any", [("state", "not in", ("accepted", "objected"))])
         )
 
@@ -36,6 +37,17 @@ class DteDocument(models.Model):
         """Return the documents of a company whose next attempt is due."""
         due = Domain("state", "=", "retry") & Domain("retry_at", "<=", fields.Datetime.now())
         return self._sendable_domain(company) & due
+
+    @api.model
+    def _foreign_domain(self, company) -> Domain:
+        """Return the documents of a company whose next attempt is due and must begin with a question."""
+        return (
+            Domain("company_id", "=", company.id)
+            & Domain("environment", "=", company.dte_environment)
+            & Domain("state", "=", "retry")
+            & Domain("retry_at", "<=", fields.Datetime.now())
+            & Domain("ask_first", "=", True)
+        )
 
     def _fail_notes_of_rejected(self):
         """Move notes whose referenced document was rejected to `failed`: they can never leave as they are."""

@@ -15,6 +15,7 @@ from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from ..libs.exceptions import DteError, NotDelivered
 from ..libs.sii_status import DOCUMENT_STATES, Outcome
 from . import dte_messages
+from .dte_document import SENDABLE
 
 _logger = logging.getLogger(__name__)
 
@@ -168,6 +169,40 @@ class DteEnvio(models.Model):
         )
         self._on_board()._set_state("sending")
         self._commit_and_upload(client, again=True)
+
+    @api.model
+    def _ask_about_foreign(self, documents, line):
+        """Ask about documents that somebody else may have sent: those that the SII has are followed, not sent. Commits.
+
+        :raises DteError: when the SII could not be asked
+        """
+        for document in documents:
+            is_there = document._is_at_sii(line.client, line.credentials.holder_rut)
+            if not document.try_lock_for_update() or document.state not in SENDABLE:
+                continue
+            document.ask_first = False
+            if is_there:
+                self._follow_foreign(document, line)
+            self.env["ir.cron"]._commit_progress()
+            document._tell_and_commit()
+
+    def _follow_foreign(self, document, line):
+        now = fields.Datetime.now()
+        envio = self.create(
+            {
+                "company_id": document.company_id.id,
+                "environment": document.environment,
+                "state": "sent",
+                "sender_rut": line.credentials.holder_rut,
+                "document_ids": [(6, 0, document.ids)],
+                "document_count": 1,
+                "attempts": 1,
+                "first_attempted_at": now,
+                "attempted_at": now,
+                "answered_at": now,
+            }
+        )
+        document._set_state("sent", envio_id=envio.id, failures=0, retry_at=False, error_type=False)
 
 
 class DteDocument(models.Model):

@@ -92,9 +92,10 @@ class DteEnvio(models.Model):
         documents._tell_and_commit()
         domain = documents._sendable_domain(company) & Domain("id", "in", documents.ids)
         halves = documents.split_envio_id.filtered(lambda envio: envio.state == "planned")
-        if not halves and not documents.search_count(domain, limit=1):
+        foreign = documents.filtered("ask_first")
+        if not halves and not foreign and not documents.search_count(domain, limit=1):
             return
-        line = self._open_line_for_person(company)
+        line = self._open_line_for_person(company, foreign)
         for half in halves:
             half._claim_half(line.credentials)._send(line.client)
         tried = documents.browse()
@@ -104,17 +105,19 @@ class DteEnvio(models.Model):
             if envio._is_company_stuck():
                 return
 
-    def _open_line_for_person(self, company) -> Line:
+    def _open_line_for_person(self, company, foreign) -> Line:
         problems = company._dte_find_problems()
         if problems:
             raise UserError("\n".join(company._dte_describe_problem(problem) for problem in problems))
         try:
-            return self._open_line(company)
+            line = self._open_line(company)
+            self._ask_about_foreign(foreign, line)
         except DteError as error:
             text = dte_messages.describe_error(self.env, error)
             if isinstance(error, NotDelivered):
                 text += " " + self.env._("The documents are kept and leave by themselves when it answers again.")
             raise UserError(text) from error
+        return line
 
     def _open_line(self, company) -> Line:
         """Log in, which is met before anything is claimed.
@@ -186,6 +189,9 @@ class DteEnvio(models.Model):
             lines[company.id] = self._open_line(company)
         line = lines[company.id]
         documents = self.env["dte.document"]
+        if retries:
+            foreign = documents.search(documents._foreign_domain(company), limit=company.dte_envio_size)
+            self._ask_about_foreign(foreign, line)
         half = self._claim_half_of(company, line.credentials)
         fresh = half or self._claim(company, documents._fresh_domain(company), line.credentials)
         sent, go_on = self._send_turn(fresh, line)
@@ -210,7 +216,9 @@ class DteEnvio(models.Model):
         if self.env["dte.pause"]._is_paused(company, company.dte_environment):
             return False
         documents = self.env["dte.document"]
-        domains = [documents._fresh_domain(company)] + ([documents._retry_domain(company)] if retries else [])
+        domains = [documents._fresh_domain(company)]
+        if retries:
+            domains += [documents._retry_domain(company), documents._foreign_domain(company)]
         planned = self._planned_domain(company)
         return bool(self.search_count(planned, limit=1)) or any(documents.search(one, limit=1) for one in domains)
 

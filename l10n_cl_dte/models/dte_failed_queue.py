@@ -262,6 +262,7 @@ class DteFailedQueue(models.Model):
             retry_at=next_date or False,
             queued_at=document.queued_at or fields.Datetime.now(),
             error_type=error_type,
+            ask_first=not permanent,
         )
         document._tell()
         row = self.sudo().search([("document_id", "=", document.id)], order="id desc", limit=1)

@@ -37,7 +37,7 @@ class TestCorrect(DteCommon):
         move.invoice_line_ids.price_unit = 2000
         self.deliver(move)
         self.assertEqual((move.dte_status, move.dte_folio, move.amount_total), ("accepted", folio, 2380))
-        self.assertEqual(self.held()[33, folio]["total"], "2380")
+        self.assertEqual(self.held()[33, folio]["total"], 2380)
         versions = self.versions(move)
         self.assertRecordValues(versions, [
             {"version": 1, "superseded": True, "state": "rejected"},
@@ -115,27 +115,16 @@ class TestCorrect(DteCommon):
         self.assertFalse(move.dte_document_id.superseded)
 
     def test_folio_that_the_sii_holds_is_left_alone(self):
-        move = self.rejected()
+        move = self.post()
         folio, document = move.dte_folio, move.dte_document_id
-        self.simulator.call("POST", "annul", rut=self.rut, type=33, **{"from": 90, "to": 90})
-        self.fault("dnk", service="query_dte_av", count=9)
-        self.hold_folio(folio)
+        self.fault("upload_status", status=7, detail="LSX-00213", count=1)
+        self.send(move)
+        self.send_elsewhere(move)
         self.correct(move)
         self.assertEqual((move.state, move.dte_document_id.id), ("draft", False))
         self.deliver(move)
         self.assertNotEqual(move.dte_folio, folio)
-        self.assertEqual((move.dte_status, document.state, document.superseded), ("accepted", "rejected", False))
-
-    def hold_folio(self, folio):
-        """Let the SII hold another document under the folio, which somebody else sent."""
-        twin = self.env["dte.document"].search([("folio", "=", folio), ("dte_type", "=", "33")]).sudo()
-        with self.committing() as env:
-            document = twin.with_env(env)
-            line = env["dte.envio"].sudo()._open_line(document.company_id)
-            parcel = env["dte.envio"].sudo()._load(document.company_id, document, line.credentials)._parcel()
-            line.client.upload(parcel.sender_rut, parcel.company_rut, "ajeno.xml", parcel.content)
-            env.cr.rollback()
-        self.simulator.call("POST", "process")
+        self.assertEqual((move.dte_status, document.state, document.superseded), ("accepted", "failed", False))
 
     def test_note_waits_for_the_corrected_version(self):
         invoice = self.rejected()

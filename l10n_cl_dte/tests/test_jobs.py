@@ -1,5 +1,5 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-import os
+import base64
 from pathlib import Path
 from unittest.mock import patch
 
@@ -9,7 +9,7 @@ from odoo.tools import config
 from ..libs.exceptions import ConfigurationError
 from ..libs.sii_soap_client import SiiClient
 from .common import DteCommon, new_rut
-from .simulated import Simulator, set_up_company
+from .simulated import make_customer, make_invoice, set_up_company
 
 NEUTRALIZE = Path(__file__).parents[1] / "data" / "neutralize.sql"
 
@@ -102,34 +102,44 @@ class TestJobs(DteCommon):
         self.company.sudo().dte_envio_size = 1
         other.dte_envio_size = 1
         mine = self.queue(self.post_many(2))
-        theirs = self.env["account.move"].union(*(self.post_in(other) for _number in range(2)))
+        theirs = self.post_in(other) | self.post_in(other)
         self.queue(theirs)
         self.run_job()
         envios = self.env["dte.envio"].sudo().search(
             [("company_id", "in", (self.company.id, other.id))], order="id"
         )
         self.assertEqual(set(envios[:2].company_id.ids), {self.company.id, other.id}, "one of each in the first turn")
-        self.assertEqual({move.dte_status for move in mine | theirs}, {"sent"})
+        self.assertEqual({move.dte_status for move in (*mine, *theirs)}, {"sent"})
 
     def test_trouble_of_one_company_is_not_the_others(self):
         other = self.second_company()
         theirs = self.queue(self.post_in(other))
         mine = self.queue(self.post())
-        other.dte_certificate_id.private_key_id.content = False
-        other.dte_certificate_id.private_key_id = False
+        other.dte_simulator_resolution_date = False
         self.run_job()
         self.assertEqual((mine.dte_status, theirs.dte_status), ("sent", "to_send"))
 
     def second_company(self):
-        data = self.setup_other_company(country_id=self.env.ref("base.cl").id, name="Otra Empresa")
-        company = data["company"].with_env(self.admin_env)
-        self.admin.company_ids += company
+        """Return another company that issues, with one folio range."""
+        company = self.admin_env["res.company"].create(
+            {"name": "Otra Empresa", "country_id": self.env.ref("base.cl").id, "currency_id": self.env.ref("base.CLP").id}
+        )
+        self.admin_env["account.chart.template"].try_loading("cl", company)
+        company = company.with_env(self.env(user=self.admin, context={"allowed_company_ids": company.ids}))
         rut = new_rut()
-        set_up_company(company, Simulator(os.environ["DTE_SIMULATOR_URL"]), rut)
-        data["default_journal_sale"].sudo().dte_enabled = True
-        self.other_data, self.other_rut = data, rut
-        self.load_other_caf(company, rut)
+        set_up_company(company, self.simulator, rut)
+        company.env["dte.caf"].create(
+            {"caf_file": base64.b64encode(self.simulator.caf(rut, 33, 1, 9)), "company_id": company.id}
+        )
         return company
+
+    def post_in(self, company):
+        journal = company.env["account.journal"].search([("type", "=", "sale"), ("company_id", "=", company.id)], limit=1)
+        journal.dte_enabled = True
+        customer = make_customer(company.env, "Cliente de la otra", "77777777-7")
+        move = make_invoice(journal, customer, [{"name": "Servicio", "quantity": 1, "price_unit": 1000}])
+        move.action_post()
+        return move
 
     def test_real_sii_is_out_of_reach_of_tests_and_copies(self):
         for environment in ("certification", "production"):
