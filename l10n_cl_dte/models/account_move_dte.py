@@ -20,7 +20,7 @@ MAX_PROBLEMS_SHOWN = 40
 
 
 class AccountMove(models.Model):
-    _inherit = "account.move"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "account.move"
 
     # -- before posting --
 

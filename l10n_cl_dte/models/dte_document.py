@@ -311,9 +311,13 @@ class DteDocument(models.Model):
         self.ensure_one()
         entries = []
         # sudo: earlier versions and the envelopes of a document that the user sees
-        earlier = self.sudo().search([("move_id", "=", self.move_id.id), ("id", "<", self.id)]) if self.move_id else self
+        earlier = (
+            self.sudo().search([("move_id", "=", self.move_id.id), ("id", "<", self.id)]) if self.move_id else self
+        )
         for document in earlier.sorted("id") | self.sudo():
-            entries.append((document.signed_at, self.env._("Signed, stamped and archived with folio %s.", document.folio)))
+            entries.append(
+                (document.signed_at, self.env._("Signed, stamped and archived with folio %s.", document.folio))
+            )
             for envio in document.envio_ids.sorted("id"):
                 entries += envio._timeline_entries()
             if document.state in VERDICTS and document.verdict_at:

@@ -20,9 +20,7 @@ class DteDocument(models.Model):
             raise UserError(self.env._("There is no electronic document to correct."))
         if self.state in ("accepted", "objected"):
             raise UserError(
-                self.env._(
-                    "%s is accepted by the SII. It is corrected with a credit or debit note.", self.display_name
-                )
+                self.env._("%s is accepted by the SII. It is corrected with a credit or debit note.", self.display_name)
             )
         if self.state in ("sending", "sent", "unknown") or not self._is_refused_everywhere():
             raise UserError(

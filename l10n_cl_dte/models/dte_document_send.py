@@ -69,7 +69,9 @@ class DteDocument(models.Model):
     def _record_failure(self, error):
         """Record that the SII certainly does not have these: another attempt is due later, or all are used up."""
         queue = self.env["dte.failed.queue"]
-        for (company, failures), group in self.grouped(lambda document: (document.company_id, document.failures)).items():
+        for (company, failures), group in self.grouped(
+            lambda document: (document.company_id, document.failures)
+        ).items():
             next_date = queue._calculate_next_retry_date(failures, company)
             group._set_state(
                 "retry" if next_date else "failed",

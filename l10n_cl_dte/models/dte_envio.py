@@ -176,7 +176,9 @@ class DteEnvio(models.Model):
                 contents.append(document._checked_xml())
                 good |= document
             except DteError as error:
-                document._set_state("failed", error.code, error.params or None, error_type="validation", split_envio_id=False)
+                document._set_state(
+                    "failed", error.code, error.params or None, error_type="validation", split_envio_id=False
+                )
         return good, contents
 
     # -- the guard --

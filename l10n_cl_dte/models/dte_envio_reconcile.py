@@ -220,9 +220,7 @@ class DteDocument(models.Model):
                 return False
             if meaning and (meaning.outcome in (Outcome.ACCEPTED, Outcome.REJECTED) or status.state == "DNK"):
                 return True
-        raise NotDelivered(
-            "sii_question_failed", error_type="unavailable", sii_code=status.state, sii_text=status.text
-        )
+        raise NotDelivered("sii_question_failed", error_type="unavailable", sii_code=status.state, sii_text=status.text)
 
     def _ask_signed(self, client, _asker_rut):
         """Ask by the document's signature: the answer is about these bytes and no other version."""

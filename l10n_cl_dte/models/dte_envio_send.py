@@ -61,8 +61,8 @@ class DteEnvio(models.Model):
         limits = [config["limit_time_real"], config["limit_time_real_cron"]]
         if config["workers"] and any(0 < limit < needed for limit in limits):
             _logger.warning(
-                "dte_time_limit_low limit_time_real=%s limit_time_real_cron=%s needed=%s: a slow answer of the SII would "
-                "cost the process",
+                "dte_time_limit_low limit_time_real=%s limit_time_real_cron=%s needed=%s: a slow answer of the SII "
+                "would cost the process",
                 *limits, needed,
             )  # fmt: skip
 
@@ -130,7 +130,9 @@ class DteEnvio(models.Model):
 
     def _is_company_stuck(self) -> bool:
         """Tell whether the next envelope would fare the same: the SII is away or does not let us send."""
-        return self.state not in ("sent", "planned") and self.message_code != "sii_upload_refused" and bool(self.attempts)
+        return (
+            self.state not in ("sent", "planned") and self.message_code != "sii_upload_refused" and bool(self.attempts)
+        )
 
     # -- the jobs send --
 
@@ -196,7 +198,9 @@ class DteEnvio(models.Model):
         fresh = half or self._claim(company, documents._fresh_domain(company), line.credentials)
         sent, go_on = self._send_turn(fresh, line)
         if retries and go_on:
-            more, go_on = self._send_turn(self._claim(company, documents._retry_domain(company), line.credentials), line)
+            more, go_on = self._send_turn(
+                self._claim(company, documents._retry_domain(company), line.credentials), line
+            )
             return sent + more, go_on and bool(sent + more)
         return sent, go_on and bool(sent)
 

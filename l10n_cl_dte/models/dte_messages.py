@@ -174,8 +174,8 @@ ERRORS = {
     "sii_question_failed": _lt("The SII did not answer the question about the document (%(sii_code)s %(sii_text)s)."),
     "sii_file_lost": _lt("The SII lost the file before validating it (%(sii_code)s %(sii_text)s)."),
     "sii_signature_refused": _lt(
-        "The SII refused the signature of every envelope (%(sii_code)s %(sii_text)s): probably the certificate's holder "
-        "may not sign for this company. Correct that at the SII and send again."
+        "The SII refused the signature of every envelope (%(sii_code)s %(sii_text)s): probably the certificate's "
+        "holder may not sign for this company. Correct that at the SII and send again."
     ),
     "real_sii_forbidden": _lt(
         "This database is a copy or runs tests: it must not reach the SII. Use the environment Simulator."
@@ -204,8 +204,8 @@ STATES = {
         "document is to blame."
     ),
     "split_waiting": _lt(
-        "The SII refused the signature of the envelope in which it travelled. It leaves again once the other half of the "
-        "documents has its answer."
+        "The SII refused the signature of the envelope in which it travelled. It leaves again once the other half of "
+        "the documents has its answer."
     ),
     "retry_next": _lt("Next attempt: %(when)s (failed attempts: %(number)s, further ones allowed: %(total)s)."),
     "attempts_used_up": _lt(
@@ -215,7 +215,8 @@ STATES = {
     "sending": _lt("It is being sent right now."),
     "sent": _lt("The SII has received it with track id %(track_id)s and is validating it."),
     "sent_without_id": _lt(
-        "The SII has received it, but its answer with the track id was lost. The SII is asked about the document itself."
+        "The SII has received it, but its answer with the track id was lost. The SII is asked about the document "
+        "itself."
     ),
     "superseded": _lt("Replaced by a corrected version with the same folio."),
     "being_corrected": _lt("Taken back to be corrected: confirm the invoice to issue it again with the same folio."),

@@ -37,14 +37,14 @@ class ResCompany(models.Model):
     dte_grace_minutes = fields.Integer(
         string="Minutes before Sending Again",
         default=8,
-        help="When the SII does not answer an upload and does not know its documents, the same bytes go again after this "
-        "time. It recognises them as the same for 15 minutes.",
+        help="When the SII does not answer an upload and does not know its documents, the same bytes go again after "
+        "this time. It recognises them as the same for 15 minutes.",
     )
     dte_retry_hours = fields.Char(
         string="Hours between Attempts",
         default=RETRY_HOURS,
-        help="When a document certainly did not reach the SII, it is sent again after so many hours each. After the last "
-        "attempt a person decides.",
+        help="When a document certainly did not reach the SII, it is sent again after so many hours each. After the "
+        "last attempt a person decides.",
     )
     dte_responsible_id = fields.Many2one(
         "res.users",
@@ -71,7 +71,9 @@ class ResCompany(models.Model):
                 hours = []
             if not 1 <= len(hours) <= MAX_RETRIES or not all(0 < hour <= 24 * 30 for hour in hours):
                 raise ValidationError(
-                    self.env._("The hours between attempts are numbers separated by commas, for example: %s", RETRY_HOURS)
+                    self.env._(
+                        "The hours between attempts are numbers separated by commas, for example: %s", RETRY_HOURS
+                    )
                 )
 
     def _dte_retry_hours(self) -> list[float]:

@@ -47,7 +47,10 @@ class TestJobs(DteCommon):
         """The login failed: the user is told, and the wish to send is not lost."""
         move = self.post()
         self.fault("http_status", service="seed", status=503, count=3)
-        with patch.object(SiiClient, "_pause", return_value=True), self.assertRaisesRegex(Exception, "leave by themsel"):
+        with (
+            patch.object(SiiClient, "_pause", return_value=True),
+            self.assertRaisesRegex(Exception, "leave by themsel"),
+        ):
             self.send(move)
         self.assertEqual(move.dte_status, "to_send")
         self.assertIn("leaves by itself", move.dte_message)
@@ -105,9 +108,7 @@ class TestJobs(DteCommon):
         theirs = self.post_in(other) | self.post_in(other)
         self.queue(theirs)
         self.run_job()
-        envios = self.env["dte.envio"].sudo().search(
-            [("company_id", "in", (self.company.id, other.id))], order="id"
-        )
+        envios = self.env["dte.envio"].sudo().search([("company_id", "in", (self.company.id, other.id))], order="id")
         self.assertEqual(set(envios[:2].company_id.ids), {self.company.id, other.id}, "one of each in the first turn")
         self.assertEqual({move.dte_status for move in (*mine, *theirs)}, {"sent"})
 
@@ -122,7 +123,11 @@ class TestJobs(DteCommon):
     def second_company(self):
         """Return another company that issues, with one folio range."""
         company = self.admin_env["res.company"].create(
-            {"name": "Otra Empresa", "country_id": self.env.ref("base.cl").id, "currency_id": self.env.ref("base.CLP").id}
+            {
+                "name": "Otra Empresa",
+                "country_id": self.env.ref("base.cl").id,
+                "currency_id": self.env.ref("base.CLP").id,
+            }
         )
         self.admin_env["account.chart.template"].try_loading("cl", company)
         company = company.with_env(self.env(user=self.admin, context={"allowed_company_ids": company.ids}))
@@ -134,7 +139,9 @@ class TestJobs(DteCommon):
         return company
 
     def post_in(self, company):
-        journal = company.env["account.journal"].search([("type", "=", "sale"), ("company_id", "=", company.id)], limit=1)
+        journal = company.env["account.journal"].search(
+            [("type", "=", "sale"), ("company_id", "=", company.id)], limit=1
+        )
         journal.dte_enabled = True
         customer = make_customer(company.env, "Cliente de la otra", "77777777-7")
         move = make_invoice(journal, customer, [{"name": "Servicio", "quantity": 1, "price_unit": 1000}])
@@ -162,6 +169,7 @@ class TestJobs(DteCommon):
         self.env.invalidate_all()
         company = self.company.sudo()
         self.assertEqual(
-            (company.dte_environment, company.dte_simulator_url, company.dte_certificate_id.ids), ("simulator", False, [])
+            (company.dte_environment, company.dte_simulator_url, company.dte_certificate_id.ids),
+            ("simulator", False, []),
         )
         self.assertFalse(self.env["dte.sii.session"].sudo().search([]))

@@ -1,6 +1,8 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 from datetime import timedelta
 
+from psycopg2 import IntegrityError
+
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
@@ -26,8 +28,10 @@ class TestQueue(DteCommon):
         return move
 
     def row(self, move, user=None):
-        return self.env["dte.failed.queue"].with_user(user or self.dte_user).search(
-            [("move_id", "=", move.id)], order="id desc", limit=1
+        return (
+            self.env["dte.failed.queue"]
+            .with_user(user or self.dte_user)
+            .search([("move_id", "=", move.id)], order="id desc", limit=1)
         )
 
     def run_retries(self):
@@ -40,8 +44,8 @@ class TestQueue(DteCommon):
         move = self.failed()
         row = self.row(move)
         self.assertRecordValues(row, [{
-            "state": "pending", "error_type": "unavailable", "retry_count": 0, "max_retries": 5, "folio": move.dte_folio,
-            "dte_type": "33", "rut_emisor": self.rut, "last_retry_date": False, "success_track_id": False,
+            "state": "pending", "error_type": "unavailable", "retry_count": 0, "max_retries": 5,
+            "folio": move.dte_folio, "dte_type": "33", "rut_emisor": self.rut, "last_retry_date": False, "success_track_id": False,
         }])  # fmt: skip
         self.assertEqual(self.due_in(row), 1)
         self.assertIn("did not take the file", row.error_message)
@@ -183,7 +187,7 @@ class TestQueue(DteCommon):
         self.run_retries()
         rows = self.env["dte.failed.queue"].search([("move_id", "=", move.id)])
         self.assertEqual(rows.mapped("retry_count"), [1])
-        with mute_logger("odoo.sql_db"), self.assertRaises(Exception), self.env.cr.savepoint():
+        with mute_logger("odoo.sql_db"), self.assertRaises(IntegrityError), self.env.cr.savepoint():
             rows.sudo().copy()
 
     def test_row_is_repaired_when_its_transaction_was_lost(self):
@@ -197,8 +201,17 @@ class TestQueue(DteCommon):
 
     def add(self, move, error_type="connection", user=None, **values):
         content = values.pop("content", None) or move._dte_xml()
-        return self.env["dte.failed.queue"].with_user(user or self.manager).add_failed_dte(
-            values.get("dte_type", "33"), values.get("folio", move.dte_folio), content, error_type, "cable cortado", move.id
+        return (
+            self.env["dte.failed.queue"]
+            .with_user(user or self.manager)
+            .add_failed_dte(
+                values.get("dte_type", "33"),
+                values.get("folio", move.dte_folio),
+                content,
+                error_type,
+                "cable cortado",
+                move.id,
+            )
         )
 
     def test_add_failed_dte(self):
