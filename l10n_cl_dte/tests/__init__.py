@@ -11,5 +11,6 @@ from . import (
     test_notes,
     test_posting,
     test_screens,
+    test_sii_call,
     test_status,
 )
