@@ -69,6 +69,12 @@ PROBLEMS = {
     "reference_folio_zero": _lt("folio 0 is only for a global reference, and a global reference has folio 0."),
     "reference_not_issued": _lt("the referenced document is not issued yet. Post it first."),
     "reference_rejected": _lt("the referenced document was rejected by the SII. Correct it before this note."),
+    "reference_other_environment": _lt(
+        "the referenced invoice was issued in the environment %(environment)s. Refer to a document of this one."
+    ),
+    "reference_differs_from_link": _lt(
+        "%(value)s is not what the referenced invoice has: %(expected)s. Correct it, or choose another invoice."
+    ),
     "currency_not_pesos": _lt("the currency is %(value)s. This document must be in Chilean pesos (CLP)."),
     "company_currency_not_pesos": _lt("the company's currency must be the Chilean peso (CLP)."),
     "totals_differ": _lt(
