@@ -150,6 +150,10 @@ class AccountMove(models.Model):
             return problems
         if document.state in ("rejected", "failed"):
             problems.append(Problem("reference_rejected", path))
+        receiver, own = document.receiver_rut or origin.commercial_partner_id.vat or "", self.commercial_partner_id.vat
+        # A RUT that is missing or wrong is told by the checks of the document itself.
+        if own and checks.rut_is_valid(own) and checks.rut_is_valid(receiver) and own != receiver:
+            problems.append(Problem("reference_other_receiver", path, {"expected": receiver, "value": own}))
         total = origin.amount_total if origin else document.amount_total
         if reference.code == "1" and total != self.amount_total:
             params = {"expected": self._dte_pesos(total), "amount": self._dte_pesos(self.amount_total)}

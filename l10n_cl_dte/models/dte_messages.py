@@ -69,6 +69,10 @@ PROBLEMS = {
     "reference_folio_zero": _lt("folio 0 is only for a global reference, and a global reference has folio 0."),
     "reference_not_issued": _lt("the referenced document is not issued yet. Post it first."),
     "reference_rejected": _lt("the referenced document was rejected by the SII. Correct it before this note."),
+    "reference_other_receiver": _lt(
+        "the referenced document was issued to %(expected)s and this note is for %(value)s. A note goes to the "
+        "receiver of the document that it corrects."
+    ),
     "reference_other_environment": _lt(
         "the referenced invoice was issued in the environment %(environment)s. Refer to a document of this one."
     ),

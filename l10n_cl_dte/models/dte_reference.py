@@ -75,9 +75,9 @@ class DteReference(models.Model):
         linked = self.origin_move_id.sudo().dte_document_id
         if linked:
             return linked.filtered(
-                lambda document: document.company_id == company
-                and document.environment == environment
-                and not document.superseded
+                lambda document: (
+                    document.company_id == company and document.environment == environment and not document.superseded
+                )
             )
         folio = (self.folio or "").strip()
         if self.is_global or not folio.isdecimal():

@@ -3,6 +3,7 @@ from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from .common import DteCommon
+from .simulated import make_customer
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
@@ -172,6 +173,22 @@ class TestNotes(DteCommon):
         invoice = self.post()
         invoice.dte_document_id.sudo().environment = "certification"
         self.refuse(self.note(link=invoice), "issued in the environment Certification")
+
+    def test_a_note_goes_to_the_receiver_of_the_document(self):
+        """The SII objects to it (REF-3-751)."""
+        invoice = self.post()
+        other = make_customer(self.env, "Otra Ltda.", "77123456-9")
+        for link in (invoice, None):
+            with self.subTest(link=link):
+                note = self.note(link=link)
+                note.partner_id = other
+                self.refuse(note, "was issued to 88888888-8 and this note is for 77123456-9")
+        # A contact of the receiver, or the receiver by another name, is the same taxpayer.
+        note = self.note(link=invoice)
+        note.partner_id = self.env["res.partner"].create({"name": "Bodega", "parent_id": self.customer.id})
+        self.assertNotIn("was issued to", str(note._dte_reference_problems()))
+        # Text in another document is no correction.
+        self.post(partner=other, dte_reference_ids=[(0, 0, self.note(code=False).dte_reference_ids.copy_data()[0])])
 
     def test_typed_references_are_checked_like_linked_ones(self):
         invoice = self.post()
