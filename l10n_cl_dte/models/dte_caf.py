@@ -3,7 +3,7 @@ import base64
 from datetime import date
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
 from ..const import ENVIRONMENTS, INVOICE_TYPES
@@ -113,8 +113,12 @@ class DteCaf(models.Model):
         return cafs
 
     def write(self, vals):
+        vals = {name: value for name, value in vals.items() if name not in ("caf_file", "caf_filename")}
+        if not self.env.su and vals.keys() - {"active"}:
+            # readonly is for screens: what the SII authorised must not change by a call from outside either
+            raise AccessError(self.env._("A CAF is as the SII authorised it: it can only be archived or restored."))
         self.env["account.move"]._get_sequence_cache().clear()
-        return super().write({name: value for name, value in vals.items() if name not in ("caf_file", "caf_filename")})
+        return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never_used(self):

@@ -94,6 +94,20 @@ class TestCaf(DteCommon):
         with self.assertRaises(AccessError):
             self.env["dte.caf"].search([], limit=1).active = False
 
+    def test_manager_changes_nothing_but_active(self):
+        caf = self.load_caf(33, 201, 250)
+        manager = self.admin_env["dte.caf"].browse(caf.id)
+        for values in (
+            {"folio_to": 999},
+            {"expires_on": "2099-12-31"},
+            {"environment": "production"},
+            {"active": False, "dte_type": "34"},
+        ):
+            with self.subTest(values=values), self.assertRaisesRegex(AccessError, "only be archived"):
+                manager.write(values)
+        manager.write({"active": False, "caf_filename": False})
+        self.assertEqual((caf.state, caf.folio_to), ("archived", 250))
+
     def test_used_caf_cannot_be_deleted(self):
         caf = self.load_caf(33, 201, 250)
         caf.unlink()
