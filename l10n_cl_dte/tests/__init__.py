@@ -9,6 +9,7 @@ from . import (
     test_locked,
     test_messages,
     test_notes,
+    test_partner,
     test_posting,
     test_screens,
     test_sii_call,
