@@ -6,6 +6,8 @@ from collections import defaultdict
 
 from odoo.tools import LazyTranslate
 
+from ..libs.exceptions import DocumentError
+
 _lt = LazyTranslate(__name__)
 _logger = logging.getLogger(__name__)
 
@@ -117,6 +119,12 @@ PROBLEMS = {
     ),
     "type_unsupported": _lt("documents of type %(type)s cannot be issued from here."),
     "dte_bytes_unreadable": _lt("the archived document cannot be read."),
+    "envio_empty": _lt("there is no document to send."),
+    "envio_too_many": _lt("the envelope has %(count)s documents and the SII admits at most %(limit)s."),
+    "envio_repeated": _lt("the document of type %(type)s with folio %(folio)s is in the envelope twice."),
+    "envio_other_issuer": _lt(
+        "the document of type %(type)s with folio %(folio)s was issued by another company than the one that sends it."
+    ),
     "schema_invalid": _lt("line %(line)s, %(element)s: %(message)s"),
 }
 
@@ -163,7 +171,6 @@ ERRORS = {
     ),
     "schemas_unreadable": _lt("The schema file %(file)s cannot be read. Load the SII's file schema_dte.zip."),
     "xml_malformed": _lt("The file is not well-formed XML."),
-    "envio_empty": _lt("There is no document to send."),
     "sii_login_refused": _lt(
         "The SII does not accept the certificate (%(sii_code)s %(sii_text)s). Check at the SII that its holder is "
         "registered as a user of the company, in this environment."
@@ -226,5 +233,12 @@ def describe(env, table: dict, code: str, params: dict | None = None) -> str:
 
 
 def describe_error(env, error) -> str:
-    """Return what to tell the user about a `libs` error."""
+    """Return what to tell the user about a `libs` error: its sentence, or those of all its problems."""
+    if isinstance(error, DocumentError):
+        return " ".join(dict.fromkeys(_describe_problem(env, problem) for problem in error.problems))
     return describe(env, ERRORS, error.code, error.params)
+
+
+def _describe_problem(env, problem) -> str:
+    sentence = describe(env, PROBLEMS, problem.code, problem.params)
+    return f"{problem.path}: {sentence}" if problem.path else sentence[:1].upper() + sentence[1:]
