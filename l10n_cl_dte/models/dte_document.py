@@ -194,19 +194,7 @@ class DteDocument(models.Model):
     def _referenced_by(self, move):
         """Return our documents that a note corrects; only they make it wait."""
         references = move.dte_reference_ids.filtered(lambda reference: reference.code)
-        documents = references.origin_move_id.sudo().dte_document_id
-        for reference in references.filtered(lambda reference: not reference.origin_move_id):
-            if reference.folio.isdigit():
-                documents |= self.search(
-                    [
-                        ("company_id", "=", move.company_id.id),
-                        ("environment", "=", move.dte_environment),
-                        ("dte_type", "=", reference.doc_code),
-                        ("folio", "=", int(reference.folio)),
-                        ("superseded", "=", False),
-                    ]
-                )
-        return documents
+        return self.union(*(reference._document() for reference in references))
 
     # -- state --
 

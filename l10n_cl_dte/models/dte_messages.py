@@ -6,6 +6,8 @@ from collections import defaultdict
 
 from odoo.tools import LazyTranslate
 
+from ..libs.exceptions import DocumentError
+
 _lt = LazyTranslate(__name__)
 _logger = logging.getLogger(__name__)
 
@@ -69,6 +71,16 @@ PROBLEMS = {
     "reference_folio_zero": _lt("folio 0 is only for a global reference, and a global reference has folio 0."),
     "reference_not_issued": _lt("the referenced document is not issued yet. Post it first."),
     "reference_rejected": _lt("the referenced document was rejected by the SII. Correct it before this note."),
+    "reference_other_receiver": _lt(
+        "the referenced document was issued to %(expected)s and this note is for %(value)s. A note goes to the "
+        "receiver of the document that it corrects."
+    ),
+    "reference_other_environment": _lt(
+        "the referenced invoice was issued in the environment %(environment)s. Refer to a document of this one."
+    ),
+    "reference_differs_from_link": _lt(
+        "%(value)s is not what the referenced invoice has: %(expected)s. Correct it, or choose another invoice."
+    ),
     "currency_not_pesos": _lt("the currency is %(value)s. This document must be in Chilean pesos (CLP)."),
     "company_currency_not_pesos": _lt("the company's currency must be the Chilean peso (CLP)."),
     "totals_differ": _lt(
@@ -107,6 +119,12 @@ PROBLEMS = {
     ),
     "type_unsupported": _lt("documents of type %(type)s cannot be issued from here."),
     "dte_bytes_unreadable": _lt("the archived document cannot be read."),
+    "envio_empty": _lt("there is no document to send."),
+    "envio_too_many": _lt("the envelope has %(count)s documents and the SII admits at most %(limit)s."),
+    "envio_repeated": _lt("the document of type %(type)s with folio %(folio)s is in the envelope twice."),
+    "envio_other_issuer": _lt(
+        "the document of type %(type)s with folio %(folio)s was issued by another company than the one that sends it."
+    ),
     "schema_invalid": _lt("line %(line)s, %(element)s: %(message)s"),
 }
 
@@ -153,7 +171,6 @@ ERRORS = {
     ),
     "schemas_unreadable": _lt("The schema file %(file)s cannot be read. Load the SII's file schema_dte.zip."),
     "xml_malformed": _lt("The file is not well-formed XML."),
-    "envio_empty": _lt("There is no document to send."),
     "sii_login_refused": _lt(
         "The SII does not accept the certificate (%(sii_code)s %(sii_text)s). Check at the SII that its holder is "
         "registered as a user of the company, in this environment."
@@ -255,5 +272,12 @@ def describe(env, table: dict, code: str, params: dict | None = None) -> str:
 
 
 def describe_error(env, error) -> str:
-    """Return what to tell the user about a `libs` error."""
+    """Return what to tell the user about a `libs` error: its sentence, or those of all its problems."""
+    if isinstance(error, DocumentError):
+        return " ".join(dict.fromkeys(_describe_problem(env, problem) for problem in error.problems))
     return describe(env, ERRORS, error.code, error.params)
+
+
+def _describe_problem(env, problem) -> str:
+    sentence = describe(env, PROBLEMS, problem.code, problem.params)
+    return f"{problem.path}: {sentence}" if problem.path else sentence[:1].upper() + sentence[1:]

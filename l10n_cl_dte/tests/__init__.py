@@ -11,10 +11,12 @@ from . import (
     test_locked,
     test_messages,
     test_notes,
+    test_partner,
     test_posting,
     test_queue,
     test_reconcile,
     test_screens,
+    test_sii_call,
     test_split,
     test_status,
 )

@@ -45,7 +45,8 @@ class TestQueue(DteCommon):
         row = self.row(move)
         self.assertRecordValues(row, [{
             "state": "pending", "error_type": "unavailable", "retry_count": 0, "max_retries": 5,
-            "folio": move.dte_folio, "dte_type": "33", "rut_emisor": self.rut, "last_retry_date": False, "success_track_id": False,
+            "folio": move.dte_folio, "dte_type": "33", "rut_emisor": self.rut, "last_retry_date": False,
+            "success_track_id": False,
         }])  # fmt: skip
         self.assertEqual(self.due_in(row), 1)
         self.assertIn("did not take the file", row.error_message)
