@@ -130,6 +130,8 @@ class DteDocument(models.Model):
         "(company_id, environment, dte_type, folio) WHERE (superseded IS NOT TRUE)",
         "This folio already has a document.",
     )
+    # Every version counts when the last used folio of a range is looked up.
+    _folio_order = models.Index("(company_id, environment, dte_type, folio)")
     _due = models.Index(
         "(company_id, environment, signed_at, id)"
         " WHERE state = 'to_send' AND queued_at IS NOT NULL AND split_envio_id IS NULL"

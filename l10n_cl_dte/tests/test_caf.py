@@ -161,7 +161,7 @@ class TestCaf(DteCommon):
         document.copy({**values, "folio": 2})
         # A number that is taken by an invoice that is not signed yet counts too.
         draft = self.make()
-        draft.dte_environment = "simulator"
+        draft.sudo().dte_environment = "simulator"
         draft.name = "FAC 000108"
         cafs = first + second + third
         self.env.flush_all()
