@@ -201,6 +201,7 @@ STATES = {
         "The SII may or may not have received it. It is not sent again until the SII has been asked, so that it does "
         "not arrive twice."
     ),
+    "restored": _lt("Restored from the archive, which does not say what the SII answered."),
     "reference_rejected": _lt("Not sent: the document that it corrects, %(document)s, was rejected by the SII."),
 }
 
