@@ -20,7 +20,7 @@ _ONCE = frozenset(("track_id", "sent_date", "move_id"))
 # Notes of the archive's own jobs about the copies of a row.
 _BOOKKEEPING = frozenset(
     (
-        "sealed", "file_state", "file_key", "file_error", "file_params", "file_attempts", "file_retry_at",
+        "attachment_id", "sealed", "file_state", "file_key", "file_error", "file_params", "file_attempts", "file_retry_at",
         "file_document_state", "check_state", "check_code", "checked_at",
     )
 )  # fmt: skip
@@ -55,6 +55,9 @@ class DteBackup(models.Model):
         "account.move", string="Invoice", readonly=True, index="btree_not_null", ondelete="restrict"
     )
 
+    attachment_id = fields.Many2one(
+        "ir.attachment", readonly=True, index="btree_not_null", ondelete="set null", groups="base.group_system"
+    )
     sealed = fields.Boolean(readonly=True, help="It is part of the chain that shows later changes.")
 
     _unique_version = models.UniqueIndex(
@@ -88,10 +91,14 @@ class DteBackup(models.Model):
         for backup in self:
             backup.display_name = f"{backup.dte_type}-{backup.folio}"
 
-    @api.depends("rut_emisor", "dte_type", "folio")
+    @api.depends("rut_emisor", "dte_type", "folio", "version")
     def _compute_xml_filename(self):
         for backup in self:
-            backup.xml_filename = f"{backup.rut_emisor}_T{backup.dte_type}F{backup.folio}.xml"
+            backup.xml_filename = self._filename_of(backup.rut_emisor, backup.dte_type, backup.folio, backup.version)
+
+    @api.model
+    def _filename_of(self, rut: str, dte_type: str, folio: int, version: int) -> str:
+        return f"{rut}_T{dte_type}F{folio}{f'_V{version}' if version > 1 else ''}.xml"
 
     @api.depends("xml_content")
     def _compute_xml_file(self):
@@ -107,8 +114,9 @@ class DteBackup(models.Model):
     def _archive(self, document, xml: bytes):
         """Write the archive row of a document, in the transaction that signs it."""
         # sudo: the archive is written by signing alone, nobody has the right to write it
-        backup = self.sudo().create([self._row_of(document, xml)])
-        backup._attach()
+        backups = self.sudo()
+        row = backups._row_of(document, xml)
+        backup = backups.create([{**row, "attachment_id": backups._attach(document, xml).id}])
         self._wake_jobs(document.company_id)
         return backup
 
@@ -143,20 +151,20 @@ class DteBackup(models.Model):
                 # sudo: jobs are the system's; posting only wakes them
                 self.env.ref(key).sudo()._trigger()
 
-    def _attach(self):
-        """Attach the document to its invoice, as a file of its own."""
-        # sudo: also who may post but not attach; the attachment belongs to the invoice
-        self.env["ir.attachment"].sudo().create(
-            [
-                {
-                    "name": backup.xml_filename,
-                    "res_model": "account.move",
-                    "res_id": backup.move_id.id,
-                    "raw": XML_DECLARATION + backup._row_xml(),
-                    "mimetype": "application/xml",
-                }
-                for backup in self.filtered("move_id")
-            ]
+    @api.model
+    def _attach(self, document, xml: bytes):
+        """Attach the document to its invoice, as a file of its own: where users look for it."""
+        attachments = self.env["ir.attachment"]
+        if not document.move_id:
+            return attachments
+        return attachments.create(
+            {
+                "name": self._filename_of(document.issuer_rut, document.dte_type, document.folio, document.version),
+                "res_model": "account.move",
+                "res_id": document.move_id.id,
+                "raw": XML_DECLARATION + xml,
+                "mimetype": "application/xml",
+            }
         )
 
     def write(self, vals):
@@ -207,31 +215,9 @@ class DteBackup(models.Model):
                 return xml
         return b""
 
-    def _attachments(self):
-        """Return the attachments of the invoice that carry this document."""
-        if not self.move_id:
-            return self.env["ir.attachment"]
-        # sudo: copies are compared with the archive for who may read the archive
-        return (
-            self.env["ir.attachment"]
-            .sudo()
-            .search(
-                [
-                    ("res_model", "=", "account.move"),
-                    ("res_id", "=", self.move_id.id),
-                    ("name", "=", self.xml_filename),
-                    ("mimetype", "=", "application/xml"),
-                ]
-            )
-        )
-
     def _attached_xml(self) -> bytes:
-        """Return an intact copy from the invoice, b"" when there is none."""
-        for attachment in self._attachments():
-            xml = (attachment.raw or b"").removeprefix(XML_DECLARATION)
-            if self._fits(xml):
-                return xml
-        return b""
+        """Return what the attachment of the invoice holds, b"" when there is none or its file is gone."""
+        return (self.attachment_id.raw or b"").removeprefix(XML_DECLARATION)
 
     def _intact_xml(self) -> bytes:
         """Return the archived bytes, ISO-8859-1 without XML declaration.

@@ -92,7 +92,8 @@ class DteBackup(models.Model):
             stored = self._stored(store, key) if store else b""
         except ArchiveError:
             store, stored = None, b""
-        intact = next((xml for xml in (row, stored) if self._fits(xml)), b"") or self._attached_xml()
+        copies = (row, stored, self._attached_xml())
+        intact = next((xml for xml in copies if self._fits(xml)), b"")
         if not intact:
             return "damaged", "archive_row_damaged"
         if not is_signed(intact):
@@ -101,7 +102,7 @@ class DteBackup(models.Model):
         if row != intact:
             self.write({"xml_content": base64.b64encode(intact)})
             code = "archive_repaired_row"
-        self._repair_attachments(intact)
+        self._repair_attachment(intact)
         if not store:
             return ("repaired", code) if code else ("single", "archive_target_unset")
         if self.file_state == "pending":
@@ -120,8 +121,7 @@ class DteBackup(models.Model):
             return "single", error.code
         return ("repaired" if code else "ok"), code
 
-    def _repair_attachments(self, intact: bytes):
-        """Write the invoice's attachment again where its file is gone or changed."""
-        for attachment in self._attachments():
-            if (attachment.raw or b"").removeprefix(XML_DECLARATION) != intact:
-                attachment.raw = XML_DECLARATION + intact
+    def _repair_attachment(self, intact: bytes):
+        """Write the invoice's attachment again where its file is gone or changed; one that was deleted stays so."""
+        if self.attachment_id and self._attached_xml() != intact:
+            self.attachment_id.raw = XML_DECLARATION + intact

@@ -60,8 +60,7 @@ class DteBackup(models.Model):
             key = backup.file_key or backup._place().key
             store.remove(key)
             store.remove(archive_layout.sidecar_of(key))
-        for backup in self:
-            backup._attachments().unlink()
+        self.attachment_id.unlink()
         self.env["dte.document"].search([("backup_id", "in", self.ids)]).write({"backup_id": False})
         _logger.info("dte_archive_cleanup rows=%s", len(self))
         self.unlink()
