@@ -1,10 +1,12 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 from . import (
     test_access,
+    test_amounts,
+    test_archive_access,
     test_archive_check,
     test_archive_files,
     test_archive_guard,
-    test_amounts,
+    test_archive_restore,
     test_caf,
     test_certificate,
     test_delivery,

@@ -112,7 +112,7 @@ class TestArchiveGuard(ArchiveCommon):
             self.age(self.backup, **{column: "6 years"})
             self.refused(delete, self.backup.id)
             self.age(self.backup, **{column: "-6 years"})
-        self.age(self.backup, issue_date="6 years - 1 day", create_date="6 years")
+        self.age(self.backup, issue_date="6 years -1 days", create_date="6 years")
         self.refused(delete, self.backup.id)
         self.age(self.backup, issue_date="1 day")
         self.company.sudo().dte_archive_years = 7
