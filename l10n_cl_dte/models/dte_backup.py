@@ -171,8 +171,9 @@ class DteBackup(models.Model):
         once, content = _ONCE & vals.keys(), "xml_content" in vals
         if vals.keys() - once - _BOOKKEEPING - {"xml_content"} or any(backup[name] for backup in self for name in once):
             raise UserError(self.env._("The archive of electronic documents cannot be changed."))
+        # The archived bytes themselves may be written again: they repair a damaged row.
         if content and any(_sha256(_decoded(vals["xml_content"])) != backup.sha256 for backup in self):
-            raise UserError(self.env._("Only the archived bytes themselves can repair an archive row."))
+            raise UserError(self.env._("The archive of electronic documents cannot be changed."))
         return super().write(vals)
 
     @api.ondelete(at_uninstall=False)

@@ -31,9 +31,9 @@ class DteBackupScrub(models.Model):
     company_id = fields.Many2one("res.company", required=True, readonly=True, ondelete="cascade", index=True)
     started_at = fields.Datetime(string="Started On", required=True, readonly=True)
     finished_at = fields.Datetime(string="Finished On", readonly=True)
-    planned = fields.Integer(string="Planned", readonly=True)
-    checked = fields.Integer(string="Checked", readonly=True)
-    repaired = fields.Integer(string="Repaired", readonly=True)
+    planned = fields.Integer(readonly=True)
+    checked = fields.Integer(readonly=True)
+    repaired = fields.Integer(readonly=True)
     damaged = fields.Integer(string="For a Person", readonly=True)
     # [{code, name, params}] of what could not be repaired.
     findings = fields.Json(readonly=True)

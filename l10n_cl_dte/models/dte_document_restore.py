@@ -15,7 +15,7 @@ LOST = b"<!-- The bytes of this envelope are lost; its documents were restored f
 class DteDocument(models.Model):
     """Rows of documents that come back from the archive folder, without their invoice."""
 
-    _inherit = "dte.document"
+    _inherit = "dte.document"  # pylint: disable=consider-merging-classes-inherited
 
     @api.model
     def _restored_state(self, known: dict) -> str:
