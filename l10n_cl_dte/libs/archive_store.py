@@ -201,7 +201,13 @@ class RemoteStore:
     def keys(self, prefix: str = "") -> Iterator[str]:
         """See FolderStore."""
         self.check()
-        for path in sorted(self._call("find", self._path(prefix).rstrip("/"))):
+        try:
+            found = self._call("find", self._path(prefix).rstrip("/"))
+        except ArchiveError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            found = []
+        for path in sorted(found):
             yield path.removeprefix(f"{self.base}/")
 
     def _path(self, key: str) -> str:

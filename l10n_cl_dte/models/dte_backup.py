@@ -148,8 +148,15 @@ class DteBackup(models.Model):
             key = f"l10n_cl_dte.{job}"
             if key not in data:
                 data[key] = True
-                # sudo: jobs are the system's; posting only wakes them
-                self.env.ref(key).sudo()._trigger()
+                self._wake(job)
+
+    @api.model
+    def _wake(self, job: str):
+        """Run a job soon after the commit; one that an administrator has deleted stops nobody."""
+        cron = self.env.ref(f"l10n_cl_dte.{job}", raise_if_not_found=False)
+        if cron:
+            # sudo: jobs are the system's; users only wake them
+            cron.sudo()._trigger()
 
     @api.model
     def _attach(self, document, xml: bytes):

@@ -7,7 +7,7 @@ from ..libs import archive_layout
 from ..libs.archive_store import ArchiveError
 from .archive_messages import tell
 from .dte_backup import XML_DECLARATION
-from .dte_backup_file import FileCopy, is_signed
+from .dte_backup_file import OWN_ERRORS, FileCopy, is_signed
 
 
 class DteBackup(models.Model):
@@ -106,8 +106,9 @@ class DteBackup(models.Model):
         if not store:
             return ("repaired", code) if code else ("single", "archive_target_unset")
         if self.file_state == "pending":
-            # The copying job owns it.
-            return ("repaired", code) if code else ("single", self.file_error)
+            # The copying job owns it; what keeps it from all files is told once, for the company.
+            own = self.file_error in OWN_ERRORS and self.file_error
+            return ("repaired", code) if code else ("single", own)
         return self._check_file(store, key, intact, stored, document, code)
 
     def _check_file(self, store, key: str, intact: bytes, stored: bytes, document, code) -> tuple[str, str | bool]:

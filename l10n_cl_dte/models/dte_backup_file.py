@@ -22,7 +22,7 @@ BATCH = 50
 # Minutes until a file that could not be written is tried again: 5, 10, 20 ... at most 6 hours.
 RETRY_MINUTES, RETRY_MAX_MINUTES = 5, 360
 # Errors of one document; all others would befall the next document too.
-_OWN_ERRORS = frozenset(("archive_other_document", "archive_row_damaged"))
+OWN_ERRORS = frozenset(("archive_other_document", "archive_row_damaged"))
 
 
 @dataclass
@@ -140,7 +140,7 @@ class DteBackup(models.Model):
                 written[copy.backup_id] = copy
             except ArchiveError as error:
                 failed[copy.backup_id] = error
-                if error.code not in _OWN_ERRORS:
+                if error.code not in OWN_ERRORS:
                     failed |= {later.backup_id: error for later in copies[position + 1 :]}
                     break
         self._note_files(written, failed)

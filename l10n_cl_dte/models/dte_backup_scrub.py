@@ -4,6 +4,7 @@ from datetime import timedelta
 from math import ceil
 
 import psycopg2
+from markupsafe import Markup
 
 from odoo import api, fields, models
 
@@ -70,8 +71,7 @@ class DteBackupScrub(models.Model):
         runs = self.sudo()
         runs.search([("company_id", "=", company.id), ("finished_at", "=", False)])._finish()
         runs._start(company, backups.sudo().search_count([("company_id", "=", company.id)]))
-        # sudo: the job is the system's; a manager may wake it
-        self.env.ref("l10n_cl_dte.ir_cron_archive_scrub").sudo()._trigger()
+        backups._wake("ir_cron_archive_scrub")
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
@@ -176,5 +176,5 @@ class DteBackupScrub(models.Model):
                 "mail.mail_activity_data_warning",
                 user_id=manager.id,
                 summary=own.env._("Documents of the archive need attention"),
-                note="<br/>".join(own.report.split("\n")[:50]),
+                note=Markup("<br/>").join(own.report.split("\n")[:50]),
             )

@@ -94,10 +94,12 @@ class ResCompany(models.Model):
         return companies
 
     def write(self, vals):
+        url = vals.get("dte_archive_url")
+        # sudo: compared only; who may write the field is decided by its group
+        changed = self.filtered(lambda company: url and company.sudo().dte_archive_url != url)
         result = super().write(vals)
-        if vals.get("dte_archive_url"):
-            for company in self:
-                company._dte_archive_prepare()
+        for company in changed:
+            company._dte_archive_prepare()
         return result
 
     def _dte_archive_prepare(self):
@@ -114,8 +116,7 @@ class ResCompany(models.Model):
             (self.id,),
         )
         self.env["dte.backup"].invalidate_model()
-        # sudo: the job is the system's; who may change the setting may wake it
-        self.env.ref("l10n_cl_dte.ir_cron_archive_files").sudo()._trigger()
+        self.env["dte.backup"]._wake("ir_cron_archive_files")
 
     def _dte_archive_store(self):
         """Return the store of the second copies, None when none is set.
