@@ -112,6 +112,9 @@ class DteDocument(models.Model):
     ask_first = fields.Boolean(
         readonly=True, help="Somebody else may have sent it: the SII is asked before anything is sent."
     )
+    elsewhere = fields.Boolean(
+        readonly=True, help="Somebody else may have sent it, so an envelope of ours may hold its second copy."
+    )
     told = fields.Boolean(default=True, readonly=True, help="Queue, archive and invoice know about the state.")
     track_id = fields.Char(related="envio_id.track_id", string="Track ID")
     reference_ids = fields.Many2many(
@@ -218,7 +221,7 @@ class DteDocument(models.Model):
 
     @api.depends(
         "state", "message_code", "message_params", "envio_id.track_id", "envio_id.due_at", "reference_ids.state",
-        "repairs_unknown", "retry_at", "queued_at", "superseded",
+        "repairs_unknown", "retry_at", "queued_at", "superseded", "ask_first",
     )  # fmt: skip
     @api.depends_context("lang", "tz")
     def _compute_message(self):
@@ -256,6 +259,8 @@ class DteDocument(models.Model):
             return self._sentence("waiting", document=waiting[0].display_name)
         if self.state in ("to_send", "retry") and self.env["dte.pause"]._is_paused(self.company_id, self.environment):
             return self._sentence("paused")
+        if self.state == "retry" and self.ask_first:
+            return self._sentence("ask_first", when=self._moment(self.retry_at))
         if self.state == "retry" and self.retry_at:
             total = len(self.company_id._dte_retry_hours())
             return self._sentence("retry_next", when=self._moment(self.retry_at), number=self.failures, total=total)
