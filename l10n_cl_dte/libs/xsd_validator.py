@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import re
+import threading
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -52,6 +53,8 @@ class SchemaSet:
             raise ConfigurationError("schemas_incomplete", files=", ".join(missing), error_type="validation")
         self._files = dict(files)
         self._compiled: dict[str, etree.XMLSchema] = {}
+        # A compiled schema has one log of findings, which every validation empties, and threads share the schema.
+        self._lock = threading.Lock()
 
     def validate(self, xml: bytes, schema: str) -> list[SchemaProblem]:
         """Return what the schema refuses, in order; an empty list means valid.
@@ -61,11 +64,15 @@ class SchemaSet:
         """
         if not xml.startswith(b"<?xml"):
             xml = b'<?xml version="1.0" encoding="ISO-8859-1"?>' + xml
-        validator = self._schema(schema)
         root = xml_parser.parse(xml)
-        if validator.validate(root):
-            return []
-        return [SchemaProblem(entry.line, _element_of(entry.message), entry.message) for entry in validator.error_log]
+        with self._lock:
+            validator = self._schema(schema)
+            if validator.validate(root):
+                return []
+            log = validator.error_log
+        found = [SchemaProblem(entry.line, _element_of(entry.message), entry.message) for entry in log]
+        # A refusal is never an empty list, which means valid.
+        return found or [_unexplained(root, schema)]
 
     def _schema(self, name: str) -> etree.XMLSchema:
         if name not in self._compiled:
@@ -77,6 +84,11 @@ class SchemaSet:
             except (KeyError, etree.XMLSyntaxError, etree.XMLSchemaParseError) as error:
                 raise ConfigurationError("schemas_unreadable", file=name, error_type="validation") from error
         return self._compiled[name]
+
+
+def _unexplained(root: etree._Element, schema: str) -> SchemaProblem:
+    message = f"The document is not valid against {schema}; no reason was given."
+    return SchemaProblem(root.sourceline, etree.QName(root).localname, message)
 
 
 def _element_of(message: str) -> str:

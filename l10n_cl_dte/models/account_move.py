@@ -18,6 +18,10 @@ SIGNED_FIELDS = frozenset(
         "dte_payment_form", "dte_service_indicator", "dte_period_from", "dte_period_to",
     )
 )  # fmt: skip
+# What decides which folio a document has: it stays while a document is corrected and issued again with its folio.
+FOLIO_FIELDS = frozenset(("name", "move_type", "company_id", "journal_id", "l10n_latam_document_type_id"))
+# Written by the pipeline alone.
+PIPELINE_FIELDS = frozenset(("dte_document_id", "dte_environment"))
 
 
 class AccountMove(models.Model):
@@ -103,7 +107,12 @@ class AccountMove(models.Model):
 
     def _dte_is_locked(self) -> bool:
         """Tell whether the invoice is signed and must stay as it is."""
-        return bool(self.dte_document_id)
+        return bool(self.dte_document_id) and not self._dte_is_corrected()
+
+    def _dte_is_corrected(self) -> bool:
+        """Tell whether the document was taken back to be corrected: what is issued next has its folio."""
+        # sudo: whoever may post the invoice needs to know
+        return self.sudo().dte_document_id.superseded
 
     # -- folios --
 
@@ -185,7 +194,7 @@ class AccountMove(models.Model):
         # signing and archiving, which need no network. If any of it fails the posting fails and the folio is back.
         today = fields.Date.context_today(self)
         issued = self.filtered(
-            lambda move: move._dte_is_issued() and not move.dte_document_id and not (soft and move.date > today)
+            lambda move: move._dte_is_issued() and not move._dte_is_locked() and not (soft and move.date > today)
         )
         self._dte_refuse_other_types()
         if issued:
@@ -218,33 +227,60 @@ class AccountMove(models.Model):
         for journal, moves in self.grouped("journal_id").items():
             environment = journal.company_id.dte_environment
             # A number that somebody typed into a draft is no folio.
-            moves.filtered("name").name = False
-            moves.dte_environment = environment
+            moves.filtered(lambda move: move.name and not move._dte_is_corrected()).name = False
+            # sudo: written by the pipeline alone, see write()
+            moves.sudo().dte_environment = environment
             if not journal.dte_environment:
                 # sudo: posting users may not write journals; only the binding to the first environment is lent
                 journal.sudo().dte_environment = environment
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        for vals in vals_list:
+            self._dte_refuse_pipeline_fields({name for name in vals if vals[name]})
+        return super().create(vals_list)
+
     def write(self, vals):
-        changed = SIGNED_FIELDS & vals.keys()
-        for move in self.filtered(lambda move: changed and move._dte_is_locked()):
-            for name in changed:
-                field = self._fields[name]
-                new = field.convert_to_record(field.convert_to_cache(vals[name], move), move)
-                if new != move[name]:
-                    raise UserError(
-                        self.env._(
-                            "%(document)s is signed: the field %(field)s cannot be changed any more. Correct it with a "
-                            "credit or debit note.",
-                            document=move.display_name,
-                            field=field._description_string(self.env),
-                        )
-                    )
+        self._dte_refuse_pipeline_fields(vals.keys())
+        for move in self if (SIGNED_FIELDS | FOLIO_FIELDS) & vals.keys() else ():
+            if move._dte_is_locked():
+                move._dte_refuse_changes(vals, SIGNED_FIELDS)
+            elif move._dte_is_corrected():
+                move._dte_refuse_changes(vals, FOLIO_FIELDS)
         return super().write(vals)
+
+    def _dte_refuse_pipeline_fields(self, names):
+        if not self.env.su and PIPELINE_FIELDS & set(names):
+            raise AccessError(self.env._("The electronic document of an invoice is given by issuing it, not by hand."))
+
+    def _dte_refuse_changes(self, vals: dict, names: frozenset):
+        """Refuse new values of fields that a signed document fixes."""
+        for name in names & vals.keys():
+            field = self._fields[name]
+            new = field.convert_to_record(field.convert_to_cache(vals[name], self), self)
+            if new != self[name]:
+                raise UserError(
+                    self.env._(
+                        "%(document)s is signed: the field %(field)s cannot be changed any more. Correct it with a "
+                        "credit or debit note.",
+                        document=self.display_name,
+                        field=field._description_string(self.env),
+                    )
+                )
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_issued(self):
+        # sudo: a document that was issued counts, whoever may see it
+        if self.env["dte.document"].sudo().search_count([("move_id", "in", self.ids)], limit=1):
+            raise UserError(
+                self.env._("An invoice with an electronic document cannot be deleted: its folio would be missing.")
+            )
 
     @api.constrains("state")
     def _check_dte_stays_posted(self):
         for move in self:
-            if move.state != "posted" and move._dte_is_locked():
+            kept = move._dte_is_corrected() and move.state == "draft"
+            if move.state != "posted" and move.dte_document_id and not kept:
                 raise UserError(
                     self.env._(
                         "%s is a signed electronic document: it cannot be reset to draft or cancelled. Annul it with a "

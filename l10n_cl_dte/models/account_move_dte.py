@@ -20,7 +20,7 @@ MAX_PROBLEMS_SHOWN = 40
 
 
 class AccountMove(models.Model):
-    _inherit = "account.move"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "account.move"
 
     # -- before posting --
 
@@ -58,7 +58,8 @@ class AccountMove(models.Model):
                     f"{journal.display_name}: "
                     + dte_messages.describe(self.env, dte_messages.PROBLEMS, "journal_other_environment", params)
                 )
-        by_type = self.grouped(lambda move: (move.company_id, move.l10n_latam_document_type_id))
+        new = self.filtered(lambda move: not move._dte_is_corrected())
+        by_type = new.grouped(lambda move: (move.company_id, move.l10n_latam_document_type_id))
         for (company, doc_type), moves in by_type.items():
             dates = [move.invoice_date or fields.Date.context_today(move) for move in moves]
             problem = caf_model._find_shortage(company, doc_type, dates)
@@ -103,24 +104,61 @@ class AccountMove(models.Model):
     def _dte_reference_problems(self) -> list[Problem]:
         problems = []
         for number, reference in enumerate(self.dte_reference_ids):
-            origin = reference.origin_move_id
-            if not reference.code or not origin:
-                continue
             path = f"references[{number}]"
-            if origin.state != "posted":
-                problems.append(Problem("reference_not_issued", path))
-            # sudo: posting users need the state of their own company's documents, whatever their role
-            elif origin.sudo().dte_document_id.state in ("rejected", "failed"):
-                problems.append(Problem("reference_rejected", path))
-            elif reference.code == "1" and origin.amount_total != self.amount_total:
-                params = {
-                    "expected": self._dte_pesos(origin.amount_total),
-                    "amount": self._dte_pesos(self.amount_total),
-                }
-                problems.append(Problem("annulment_total_differs", path, params))
-            elif reference.code == "2" and self.amount_total:
-                params = {"amount": self._dte_pesos(self.amount_total)}
-                problems.append(Problem("text_correction_with_amounts", path, params))
+            link_problems = self._dte_link_problems(reference, path)
+            problems += link_problems
+            if reference.code and not link_problems:
+                problems += self._dte_correction_problems(reference, path)
+        return problems
+
+    def _dte_link_problems(self, reference, path: str) -> list[Problem]:
+        """Return why the linked invoice cannot be the document that the reference names."""
+        origin = reference.origin_move_id
+        if origin.state != "posted":
+            return [Problem("reference_not_issued", path)] if origin and reference.code else []
+        # sudo: posting users need the environment of their own company's documents, whatever their role
+        environment = origin.sudo().dte_document_id.environment
+        if environment and environment != reference._environment():
+            labels = dict(self.company_id._fields["dte_environment"]._description_selection(self.env))
+            return [Problem("reference_other_environment", path, {"environment": labels[environment]})]
+        if not origin.l10n_latam_document_type_id:
+            return []
+        linked = origin._dte_reference_values()
+        compared = {
+            "doc_type": (reference.document_type_id, origin.l10n_latam_document_type_id),
+            "folio": (self._dte_reference(reference).folio, linked["folio"]),
+            "date": (reference.date, linked["date"]),
+        }
+        return [
+            Problem(
+                "reference_differs_from_link",
+                f"{path}.{name}",
+                {"value": getattr(typed, "name", typed), "expected": getattr(expected, "name", expected)},
+            )
+            for name, (typed, expected) in compared.items()
+            if typed != expected
+        ]
+
+    def _dte_correction_problems(self, reference, path: str) -> list[Problem]:
+        """Return why this note cannot correct the document that it refers to."""
+        problems = []
+        if reference.code == "2" and self.amount_total:
+            params = {"amount": self._dte_pesos(self.amount_total)}
+            problems.append(Problem("text_correction_with_amounts", path, params))
+        document = reference._document()
+        origin = document.move_id or reference.origin_move_id
+        if not document and not origin:
+            return problems
+        if document.state in ("rejected", "failed"):
+            problems.append(Problem("reference_rejected", path))
+        receiver, own = document.receiver_rut or origin.commercial_partner_id.vat or "", self.commercial_partner_id.vat
+        # A RUT that is missing or wrong is told by the checks of the document itself.
+        if own and checks.rut_is_valid(own) and checks.rut_is_valid(receiver) and own != receiver:
+            problems.append(Problem("reference_other_receiver", path, {"expected": receiver, "value": own}))
+        total = origin.amount_total if origin else document.amount_total
+        if reference.code == "1" and total != self.amount_total:
+            params = {"expected": self._dte_pesos(total), "amount": self._dte_pesos(self.amount_total)}
+            problems.append(Problem("annulment_total_differs", path, params))
         return problems
 
     def _dte_total_problems(self, dte, totals) -> list[Problem]:
@@ -372,7 +410,7 @@ class AccountMove(models.Model):
         return dte_lib.Reference(
             doc_type=doc_type,
             # Odoo pads folios with zeros; the number of an order or contract stays as it is
-            folio=str(int(folio)) if doc_type in checks.TAX_DOCUMENTS and folio.isdigit() else folio,
+            folio=str(int(folio)) if doc_type in checks.TAX_DOCUMENTS and folio.isdecimal() else folio,
             date=reference.date,
             code=int(reference.code) if reference.code else None,
             reason=reference.reason or "",

@@ -1,14 +1,29 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 from decimal import Decimal
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..libs.dte import Line, line_amount
 
-# What a signed document says about a line.
-SIGNED_FIELDS = frozenset(
-    ("name", "product_id", "product_uom_id", "quantity", "price_unit", "discount", "tax_ids", "dte_indicator")
+# Lines that stand in a signed document as they are: items, and the notes that describe the item before them.
+PRINTED_TYPES = ("product", "line_note")
+PRINTED_FIELDS = frozenset(
+    (
+        "name",
+        "sequence",
+        "product_id",
+        "product_uom_id",
+        "quantity",
+        "price_unit",
+        "discount",
+        "tax_ids",
+        "dte_indicator",
+    )
+)
+# What the totals and the nature of any line of the document come from.
+AMOUNT_FIELDS = frozenset(
+    ("move_id", "display_type", "currency_id", "amount_currency", "balance", "debit", "credit")
 )  # fmt: skip
 
 
@@ -67,24 +82,49 @@ class AccountMoveLine(models.Model):
         ).amount
         return amount if (quantity < 0) == (price < 0) else -amount
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        lines = super().create(vals_list)
+        lines._dte_refuse_signed(PRINTED_TYPES)
+        return lines
+
     def write(self, vals):
-        changed = SIGNED_FIELDS & vals.keys()
-        if changed:
-            signed = self.filtered(lambda line: line.display_type == "product" and line.move_id._dte_is_locked())
-            for line in signed:
-                if any(line._dte_would_change(name, vals[name]) for name in changed):
-                    raise UserError(
-                        self.env._(
-                            "%s is signed and cannot be changed. Correct it with a credit or debit note.",
-                            line.move_id.display_name,
-                        )
+        signed = self.filtered(lambda line: line.move_id._dte_is_locked())
+        for line in signed:
+            changed = vals.keys() & line._dte_signed_fields()
+            if any(line._dte_would_change(name, vals[name]) for name in changed):
+                line._dte_refuse_signed()
+        result = super().write(vals)
+        if "move_id" in vals:
+            (self - signed)._dte_refuse_signed(PRINTED_TYPES)
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_signed(self):
+        self._dte_refuse_signed(PRINTED_TYPES)
+
+    def _dte_signed_fields(self) -> frozenset:
+        """Return the fields of the line that the signed document depends on."""
+        if self.display_type == "cogs":
+            return frozenset()
+        return AMOUNT_FIELDS | PRINTED_FIELDS if self.display_type in PRINTED_TYPES else AMOUNT_FIELDS
+
+    def _dte_refuse_signed(self, display_types: tuple | None = None):
+        """Raise when one of the lines, of these types if given, belongs to a signed document."""
+        for line in self:
+            if (not display_types or line.display_type in display_types) and line.move_id._dte_is_locked():
+                raise UserError(
+                    self.env._(
+                        "%s is signed and cannot be changed. Correct it with a credit or debit note.",
+                        line.move_id.display_name,
                     )
-        return super().write(vals)
+                )
 
     def _dte_would_change(self, name: str, value) -> bool:
         field = self._fields[name]
         if field.type == "many2many":
-            return True
+            after = self.new({name: value}, origin=self)[name]
+            return after._origin != self[name] or len(after) != len(self[name])
         return field.convert_to_write(self[name], self) != field.convert_to_write(
             field.convert_to_record(field.convert_to_cache(value, self), self), self
         )

@@ -13,7 +13,7 @@ from .dte_backup_file import OWN_ERRORS, FileCopy, is_signed
 class DteBackup(models.Model):
     """Re-reading both copies of a document and repairing one from the other."""
 
-    _inherit = "dte.backup"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "dte.backup"
 
     check_state = fields.Selection(
         [("ok", "Intact"), ("repaired", "Repaired"), ("single", "One copy only"), ("damaged", "Damaged")],

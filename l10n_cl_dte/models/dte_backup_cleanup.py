@@ -17,7 +17,7 @@ BATCH = 50
 class DteBackup(models.Model):
     """Deleting what is past its term, for companies that ask for it."""
 
-    _inherit = "dte.backup"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "dte.backup"
 
     @api.model
     def _cron_cleanup(self):

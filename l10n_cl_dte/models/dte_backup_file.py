@@ -42,7 +42,7 @@ class DteBackup(models.Model):
     A file that cannot be written stays pending with the reason and is tried again; nothing else waits for it.
     """
 
-    _inherit = "dte.backup"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "dte.backup"
 
     file_state = fields.Selection(
         [("pending", "Not copied yet"), ("written", "Copied")], string="File Copy", default="pending", readonly=True

@@ -33,7 +33,7 @@ class RestoreResult:
 class DteBackup(models.Model):
     """Rebuilding archive and documents from the archive folder alone."""
 
-    _inherit = "dte.backup"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "dte.backup"
 
     @api.model
     def _restorable(self, company, store, *, first: date | None = None, last: date | None = None):

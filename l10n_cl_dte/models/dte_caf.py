@@ -3,7 +3,7 @@ import base64
 from datetime import date
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
 from ..const import ENVIRONMENTS, INVOICE_TYPES
@@ -80,14 +80,15 @@ class DteCaf(models.Model):
     @api.depends("folio_from", "folio_to", "expires_on", "active")
     def _compute_stock(self):
         today = self.env["res.company"]._dte_now().date()
+        saved = self.filtered(lambda caf: caf.id and caf.folio_from)
+        last, used = saved._last_used_in_ranges(), saved._count_used()
         for caf in self:
-            if not caf.id or not caf.folio_from:
+            if caf not in saved:
                 caf.used = caf.free = 0
                 caf.state = False
                 continue
-            last = caf._last_used_in_range()
-            caf.used = caf._count_used()
-            caf.free = caf.folio_to - last
+            caf.used = used[caf.id]
+            caf.free = caf.folio_to - last[caf.id]
             if not caf.active:
                 caf.state = "archived"
             elif not caf.free:
@@ -113,13 +114,18 @@ class DteCaf(models.Model):
         return cafs
 
     def write(self, vals):
+        vals = {name: value for name, value in vals.items() if name not in ("caf_file", "caf_filename")}
+        if not self.env.su and vals.keys() - {"active"}:
+            # readonly is for screens: what the SII authorised must not change by a call from outside either
+            raise AccessError(self.env._("A CAF is as the SII authorised it: it can only be archived or restored."))
         self.env["account.move"]._get_sequence_cache().clear()
-        return super().write({name: value for name, value in vals.items() if name not in ("caf_file", "caf_filename")})
+        return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never_used(self):
+        used = self._count_used()
         for caf in self:
-            if caf._count_used():
+            if used[caf.id]:
                 raise UserError(
                     self.env._("The CAF %s has documents and cannot be deleted. Archive it.", caf.display_name)
                 )
@@ -254,49 +260,60 @@ class DteCaf(models.Model):
     def _last_used_in_range(self) -> int:
         """Return the highest folio of the range that a document or invoice holds, or the one before the range."""
         self.ensure_one()
+        return self._last_used_in_ranges()[self.id]
+
+    def _last_used_in_ranges(self) -> dict[int, int]:
+        """Return what _last_used_in_range says of each CAF, by id."""
+        if not self:
+            return {}
+        self.flush_model(["company_id", "environment", "dte_type", "folio_from", "folio_to"])
         self.env["dte.document"].flush_model(["company_id", "environment", "dte_type", "folio"])
-        self.env["account.move"].flush_model(["company_id", "dte_environment", "name", "sequence_number"])
-        [(last,)] = self.env.execute_query(
+        self.env["account.move"].flush_model(
+            ["company_id", "dte_environment", "l10n_latam_document_type_id", "name", "sequence_number"]
+        )
+        rows = self.env.execute_query(
             SQL(
                 """
-                SELECT GREATEST(
+                SELECT caf.id, COALESCE(GREATEST(
                     (SELECT MAX(folio) FROM dte_document
-                      WHERE company_id = %(company)s AND environment = %(environment)s AND dte_type = %(type)s
-                        AND folio BETWEEN %(first)s AND %(last)s),
+                      WHERE company_id = caf.company_id AND environment = caf.environment AND dte_type = caf.dte_type
+                        AND folio BETWEEN caf.folio_from AND caf.folio_to),
                     (SELECT MAX(move.sequence_number) FROM account_move move
                        JOIN l10n_latam_document_type doc_type ON doc_type.id = move.l10n_latam_document_type_id
-                      WHERE move.company_id = %(company)s AND move.dte_environment = %(environment)s
-                        AND doc_type.code = %(type)s AND move.name IS NOT NULL
-                        AND move.sequence_number BETWEEN %(first)s AND %(last)s))
+                      WHERE move.company_id = caf.company_id AND move.dte_environment = caf.environment
+                        AND doc_type.code = caf.dte_type AND move.name IS NOT NULL
+                        AND move.sequence_number BETWEEN caf.folio_from AND caf.folio_to)),
+                    caf.folio_from - 1)
+                  FROM dte_caf caf
+                 WHERE caf.id IN %s
                 """,
-                company=self.company_id.id,
-                environment=self.environment,
-                type=self.dte_type,
-                first=self.folio_from,
-                last=self.folio_to,
+                tuple(self.ids),
             )
         )
-        return self.folio_from - 1 if last is None else last
+        return dict(rows)
 
-    def _count_used(self) -> int:
-        """Return how many folios of the range documents hold."""
-        self.ensure_one()
-        # sudo: a count says nothing about the documents
-        groups = (
-            self.env["dte.document"]
-            .sudo()
-            ._read_group(
-                [
-                    ("company_id", "=", self.company_id.id),
-                    ("environment", "=", self.environment),
-                    ("dte_type", "=", self.dte_type),
-                    ("folio", ">=", self.folio_from),
-                    ("folio", "<=", self.folio_to),
-                ],
-                aggregates=["folio:count_distinct"],
+    def _count_used(self) -> dict[int, int]:
+        """Return for each CAF, by id, how many folios of its range documents hold."""
+        if not self:
+            return {}
+        self.flush_model(["company_id", "environment", "dte_type", "folio_from", "folio_to"])
+        self.env["dte.document"].flush_model(["company_id", "environment", "dte_type", "folio"])
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT caf.id, COUNT(DISTINCT document.folio)
+                  FROM dte_caf caf
+             LEFT JOIN dte_document document
+                    ON document.company_id = caf.company_id AND document.environment = caf.environment
+                   AND document.dte_type = caf.dte_type
+                   AND document.folio BETWEEN caf.folio_from AND caf.folio_to
+                 WHERE caf.id IN %s
+              GROUP BY caf.id
+                """,
+                tuple(self.ids),
             )
         )
-        return groups[0][0]
+        return dict(rows)
 
     @api.model
     def _find_shortage(self, company, document_type, issue_dates: list[date]) -> Problem | None:
@@ -304,11 +321,14 @@ class DteCaf(models.Model):
         code = document_type.code
         labels = dict(company._fields["dte_environment"]._description_selection(self.env))
         params = {"type": document_type.display_name, "environment": labels[company.dte_environment]}
-        for day in sorted(set(issue_dates)):
+        days = sorted(set(issue_dates))
+        candidates = self._usable(company, code, days[-1])
+        last = candidates._last_used_in_ranges()
+        for day in days:
             # A folio authorised later serves no document of this day or before.
             needed = sum(other <= day for other in issue_dates)
-            usable = self._usable(company, code, day)
-            available = sum(caf.folio_to - caf._last_used_in_range() for caf in usable)
+            usable = candidates.filtered(lambda caf, day=day: caf.authorized_on <= day)
+            available = sum(caf.folio_to - last[caf.id] for caf in usable)
             if available < needed:
                 break
         else:
@@ -321,7 +341,8 @@ class DteCaf(models.Model):
                 ("dte_type", "=", code),
             ]
         )
-        with_room = loaded.filtered(lambda caf: caf._last_used_in_range() < caf.folio_to)
+        last = loaded._last_used_in_ranges()
+        with_room = loaded.filtered(lambda caf: last[caf.id] < caf.folio_to)
         if not loaded:
             return Problem("caf_none", "folios", params)
         today = company._dte_now().date()

@@ -1,17 +1,19 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 import base64
+import hashlib
 import logging
 import re
 
 from markupsafe import Markup, escape
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
-from odoo.fields import Domain
+from odoo.exceptions import UserError
 from odoo.tools import format_datetime
 
 from ..const import ENVIRONMENTS
+from ..libs import envio as envio_lib
 from ..libs import issue as issue_lib
+from ..libs.exceptions import DocumentError
 from ..libs.sii_soap_client import DocumentQuestion
 from . import dte_messages
 
@@ -40,13 +42,18 @@ class DteDocument(models.Model):
     States::
 
         to_send --claimed by an envelope--> sending
-        sending --track id--> sent | --no usable answer--> unknown | --certainly not received--> retry
-                | --certainly refused, data--> failed | --refused, permission--> to_send
+        sending --track id--> sent | --no usable answer, or the process died--> unknown
+                | --certainly not received--> retry | --the same, attempts used up--> failed
+                | --certainly refused, data--> failed | --refused, permission or whole envelope--> to_send
+        unknown --the SII knows it, or took it now--> sent | --the same bytes go again--> sending
         sent --counts or document status--> accepted | objected | rejected
-        retry, failed --sent again by a person--> sending
-        to_send --its referenced document was rejected--> failed
+             | --envelope refused whole--> to_send, in a smaller one
+        retry --due, or sent by a person--> sending | --given up by a person--> failed
+        failed --sent again by a person--> sending
+        to_send, retry --its referenced document was rejected--> failed
 
     `sending` and `unknown` are left by nobody but the code that has asked the SII. Only `_set_state` writes `state`.
+    What people are told about a state (`told`) is written in a transaction after it, see `dte_document_tell.py`.
     """
 
     _name = "dte.document"
@@ -88,6 +95,27 @@ class DteDocument(models.Model):
         "dte.envio", string="Current Envelope", readonly=True, ondelete="restrict", index="btree_not_null"
     )
     envio_ids = fields.Many2many("dte.envio", string="Envelopes", readonly=True)
+    queued_at = fields.Datetime(
+        string="Sending Asked On", readonly=True, help="Somebody asked to send it; from then on it leaves by itself."
+    )
+    failures = fields.Integer(readonly=True, aggregator=False, help="How often delivering it has failed.")
+    retry_at = fields.Datetime(string="Next Attempt On", readonly=True)
+    error_type = fields.Char(readonly=True, help="Class of the last failure, for the retry queue.")
+    split_envio_id = fields.Many2one(
+        "dte.envio",
+        string="Reserved For",
+        readonly=True,
+        ondelete="restrict",
+        index="btree_not_null",
+        help="Part of an envelope that was refused as a whole; nobody else may take the document.",
+    )
+    ask_first = fields.Boolean(
+        readonly=True, help="Somebody else may have sent it: the SII is asked before anything is sent."
+    )
+    elsewhere = fields.Boolean(
+        readonly=True, help="Somebody else may have sent it, so an envelope of ours may hold its second copy."
+    )
+    told = fields.Boolean(default=True, readonly=True, help="Queue, archive and invoice know about the state.")
     track_id = fields.Char(related="envio_id.track_id", string="Track ID")
     reference_ids = fields.Many2many(
         "dte.document",
@@ -105,7 +133,14 @@ class DteDocument(models.Model):
         "(company_id, environment, dte_type, folio) WHERE (superseded IS NOT TRUE)",
         "This folio already has a document.",
     )
-    _due = models.Index("(company_id, environment, signed_at) WHERE state IN ('to_send', 'retry')")
+    # Every version counts when the last used folio of a range is looked up.
+    _folio_order = models.Index("(company_id, environment, dte_type, folio)")
+    _due = models.Index(
+        "(company_id, environment, signed_at, id)"
+        " WHERE state = 'to_send' AND queued_at IS NOT NULL AND split_envio_id IS NULL"
+    )
+    _retry_due = models.Index("(company_id, environment, retry_at, id) WHERE state = 'retry'")
+    _untold = models.Index("(id) WHERE told IS NOT TRUE")
 
     @api.depends("document_type_id", "folio")
     def _compute_display_name(self):
@@ -128,6 +163,7 @@ class DteDocument(models.Model):
         :param signed_at: naive Santiago time of the signature
         """
         # sudo: whoever may post an invoice makes its document; nobody may make one by hand
+        previous = move.sudo().dte_document_id.filtered(lambda old: old.superseded and old.folio == dte.folio)
         document = self.sudo().create(
             {
                 "company_id": move.company_id.id,
@@ -135,6 +171,7 @@ class DteDocument(models.Model):
                 "dte_type": str(dte.dte_type),
                 "document_type_id": move.l10n_latam_document_type_id.id,
                 "folio": dte.folio,
+                "version": previous.version + 1 if previous else 1,
                 "issuer_rut": dte.issuer.rut,
                 "receiver_rut": dte.receiver.rut,
                 "receiver_name": dte.receiver.name,
@@ -147,25 +184,22 @@ class DteDocument(models.Model):
             }
         )
         document.backup_id = document.env["dte.backup"]._archive(document, signed.xml)
+        if previous:
+            document._take_over_notes(previous)
         move.sudo().dte_document_id = document
         return document
+
+    def _take_over_notes(self, previous):
+        """Let the notes that correct a replaced version wait for this one."""
+        notes = self.search([("reference_ids", "in", previous.ids)])
+        notes.reference_ids = [(3, previous.id), (4, self.id)]
+        failed = notes.filtered(lambda note: note.state == "failed" and note.message_code == "reference_rejected")
+        failed._set_state("to_send")
 
     def _referenced_by(self, move):
         """Return our documents that a note corrects; only they make it wait."""
         references = move.dte_reference_ids.filtered(lambda reference: reference.code)
-        documents = references.origin_move_id.sudo().dte_document_id
-        for reference in references.filtered(lambda reference: not reference.origin_move_id):
-            if reference.folio.isdigit():
-                documents |= self.search(
-                    [
-                        ("company_id", "=", move.company_id.id),
-                        ("environment", "=", move.dte_environment),
-                        ("dte_type", "=", reference.doc_code),
-                        ("folio", "=", int(reference.folio)),
-                        ("superseded", "=", False),
-                    ]
-                )
-        return documents
+        return self.union(*(reference._document() for reference in references))
 
     # -- state --
 
@@ -181,38 +215,75 @@ class DteDocument(models.Model):
             )  # fmt: skip
         if state in VERDICTS:
             values["verdict_at"] = fields.Datetime.now()
+        if state != "sending":
+            values["told"] = False
         self.write({"state": state, "message_code": code or False, "message_params": params or False, **values})
 
     @api.depends(
-        "state", "message_code", "message_params", "envio_id.track_id", "reference_ids.state", "repairs_unknown"
-    )
-    @api.depends_context("lang")
+        "state", "message_code", "message_params", "envio_id.track_id", "envio_id.due_at", "reference_ids.state",
+        "repairs_unknown", "retry_at", "queued_at", "superseded", "ask_first",
+    )  # fmt: skip
+    @api.depends_context("lang", "tz")
     def _compute_message(self):
         for document in self:
             document.message = document._explain()
 
     def _explain(self) -> str:
+        """Return what happened and what happens next, in the reader's language and time."""
         self.ensure_one()
+        if self.superseded:
+            # sudo: the invoice of a document that the user sees
+            is_open = self.sudo().move_id.dte_document_id == self
+            return self._sentence("being_corrected" if is_open else "superseded")
+        return self._explain_state()
+
+    def _explain_state(self) -> str:
         texts = []
         if self.message_code:
             table = dte_messages.ERRORS if self.message_code in dte_messages.ERRORS else dte_messages.STATES
             texts.append(dte_messages.describe(self.env, table, self.message_code, self.message_params))
+        next_step = self._explain_next_step()
+        if next_step:
+            texts.append(next_step)
+        elif not self.message_code and self.state in dte_messages.STATES:
+            texts.append(self._sentence(self.state, track_id=self.track_id))
+        return " ".join(texts)
+
+    def _explain_next_step(self) -> str:
+        """Return what happens next with a document on its way, or an empty text."""
         waiting = self._waiting_for()
         if self.state in SENDABLE and self.environment != self.company_id.dte_environment:
             labels = dict(self._fields["environment"]._description_selection(self.env))
-            params = {"environment": labels[self.environment]}
-            texts.append(dte_messages.describe(self.env, dte_messages.STATES, "other_environment", params))
-        elif self.state in ("to_send", "retry") and waiting:
-            params = {"document": waiting[0].display_name}
-            texts.append(dte_messages.describe(self.env, dte_messages.STATES, "waiting", params))
-        elif self.state == "accepted" and self.repairs_unknown:
-            texts.append(dte_messages.describe(self.env, dte_messages.STATES, "accepted_unknown_repairs"))
-        elif not self.message_code and self.state in dte_messages.STATES:
-            params = {"track_id": self.track_id}
-            texts.append(dte_messages.describe(self.env, dte_messages.STATES, self.state, params))
-        elif self.state == "unknown":
-            texts.append(dte_messages.describe(self.env, dte_messages.STATES, "unknown"))
-        return " ".join(texts)
+            return self._sentence("other_environment", environment=labels[self.environment])
+        if self.state in ("to_send", "retry") and waiting:
+            return self._sentence("waiting", document=waiting[0].display_name)
+        if self.state in ("to_send", "retry") and self.env["dte.pause"]._is_paused(self.company_id, self.environment):
+            return self._sentence("paused")
+        if self.state == "retry" and self.ask_first:
+            return self._sentence("ask_first", when=self._moment(self.retry_at))
+        if self.state == "retry" and self.retry_at:
+            total = len(self.company_id._dte_retry_hours())
+            return self._sentence("retry_next", when=self._moment(self.retry_at), number=self.failures, total=total)
+        if self.state == "to_send" and self.queued_at:
+            return self._sentence("queued")
+        if self.state == "unknown":
+            # sudo: the envelope of a document that the user sees
+            due_at = self.sudo().envio_id.due_at
+            asked = self._sentence("unknown_next", when=self._moment(due_at)) if due_at else ""
+            return f"{self._sentence('unknown')} {asked}".strip()
+        if self.state == "sent" and not self.track_id:
+            return self._sentence("sent_without_id")
+        if self.state == "failed" and self.failures > len(self.company_id._dte_retry_hours()):
+            return self._sentence("attempts_used_up", count=self.failures)
+        if self.state == "accepted" and self.repairs_unknown:
+            return self._sentence("accepted_unknown_repairs")
+        return ""
+
+    def _sentence(self, code: str, **params) -> str:
+        return dte_messages.describe(self.env, dte_messages.STATES, code, params)
+
+    def _moment(self, moment) -> str:
+        return format_datetime(self.env, moment, dt_format="short")
 
     def _waiting_for(self):
         """Return the documents that must be accepted before this one may leave."""
@@ -233,87 +304,22 @@ class DteDocument(models.Model):
     def _timeline_entries(self) -> list:
         """Return (UTC datetime, sentence) of what happened to the document, oldest first."""
         self.ensure_one()
-        entries = [(self.signed_at, self.env._("Signed, stamped and archived with folio %s.", self.folio))]
-        # sudo: the envelopes of a document that the user sees
-        for envio in self.sudo().envio_ids.sorted("id"):
-            entries += envio._timeline_entries()
-        if self.state in VERDICTS and self.verdict_at:
-            entries.append((self.verdict_at, self._explain()))
+        entries = []
+        # sudo: earlier versions and the envelopes of a document that the user sees
+        earlier = (
+            self.sudo().search([("move_id", "=", self.move_id.id), ("id", "<", self.id)]) if self.move_id else self
+        )
+        for document in earlier.sorted("id") | self.sudo():
+            entries.append(
+                (document.signed_at, self.env._("Signed, stamped and archived with folio %s.", document.folio))
+            )
+            for envio in document.envio_ids.sorted("id"):
+                entries += envio._timeline_entries()
+            if document.state in VERDICTS and document.verdict_at:
+                entries.append((document.verdict_at, document._explain_state()))
         return entries
 
-    # -- sending --
-
-    @api.model
-    def _sendable_domain(self, company) -> Domain:
-        """Return the documents of a company that may leave now; notes wait for what they correct."""
-        return (
-            Domain("company_id", "=", company.id)
-            & Domain("environment", "=", company.dte_environment)
-            & Domain("issuer_rut", "=", company.vat)
-            & Domain("superseded", "=", False)
-            & Domain("state", "in", SENDABLE)
-            & Domain("reference_ids", "not any", [("state", "not in", ("accepted", "objected"))])
-        )
-
-    def _fail_notes_of_rejected(self):
-        """Move notes whose referenced document was rejected to `failed`: they can never leave as they are."""
-        for document in self.filtered(lambda document: document.state in ("to_send", "retry")):
-            rejected = document.reference_ids.filtered(lambda referenced: referenced.state == "rejected")
-            if rejected:
-                document._set_state("failed", "reference_rejected", {"document": rejected[0].display_name})
-
-    def action_send(self):
-        """Send these documents now. Commits."""
-        if not self.env.user.has_group("l10n_cl_dte.group_dte_user"):
-            raise AccessError(
-                self.env._('You need the role "Electronic documents: user" to send documents. Ask your administrator.')
-            )
-        self.check_access("read")
-        return self._send_and_report()
-
-    def _send_and_report(self):
-        """Send what may leave and return a notification that says what became of it."""
-        # sudo: users see documents but write none; sending writes them in their name
-        documents = self.sudo()
-        documents.env["dte.envio"]._deliver(documents)
-        documents.invalidate_recordset()
-        return documents._report()
-
-    def _report(self):
-        counts = {}
-        for document in self:
-            counts.setdefault(document.state, []).append(document)
-        if len(self) == 1:
-            title, message = self.display_name, self._explain()
-        else:
-            labels = dict(self._fields["state"]._description_selection(self.env))
-            title = self.env._("%s electronic documents", len(self))
-            message = ", ".join(f"{labels[state]}: {len(found)}" for state, found in counts.items())
-        bad = {"failed", "rejected", "unknown", "retry", "to_send"} & counts.keys()
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "title": title,
-                "message": message,
-                "type": "warning" if bad else "success",
-                "sticky": bool(bad),
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
-            },
-        }
-
-    # -- status --
-
-    def action_check_status(self):
-        """Ask the SII now about the envelopes of these documents and tell the result. Commits."""
-        self.check_access("read")
-        # sudo: users see documents but write none; the answer is written in their name
-        documents = self.sudo()
-        waiting = documents.filtered(lambda document: document.state == "sent")
-        if waiting:
-            waiting.envio_id._poll_and_commit()
-            documents.invalidate_recordset()
-        return documents._report()
+    # -- asking --
 
     def _question(self) -> DocumentQuestion:
         """Return the data that the SII compares when it is asked about this document."""
@@ -347,6 +353,20 @@ class DteDocument(models.Model):
         """Return the signed bytes from the archive, ISO-8859-1."""
         self.ensure_one()
         return base64.b64decode(self.backup_id.with_context(bin_size=False).xml_content)
+
+    def _checked_xml(self) -> bytes:
+        """Return the signed bytes from the archive, after making sure that they are what was signed.
+
+        :raises DocumentError: `archive_damaged`
+        """
+        xml = self._xml()
+        if hashlib.sha256(xml).hexdigest() != self.backup_id.sha256:
+            raise DocumentError([], "archive_damaged")
+        try:
+            envio_lib.read_key(xml)
+        except DocumentError as error:
+            raise DocumentError(error.problems, "archive_damaged") from error
+        return xml
 
     @api.model
     def _signature_value(self, xml: bytes) -> str:

@@ -1,21 +1,18 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-import base64
 import logging
 
-from odoo import api, models
+from odoo import api, fields, models
 
 from ..libs.archive_layout import Facts, Place
 from .dte_document import VERDICTS
 
 _logger = logging.getLogger(__name__)
 
-LOST = b"<!-- The bytes of this envelope are lost; its documents were restored from the archive. -->"
-
 
 class DteDocument(models.Model):
     """Rows of documents that come back from the archive folder, without their invoice."""
 
-    _inherit = "dte.document"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "dte.document"
 
     @api.model
     def _restored_state(self, known: dict) -> str:
@@ -23,12 +20,12 @@ class DteDocument(models.Model):
 
         The companion file tells a final verdict or a track id if the SII had given them when it was written. A verdict
         is final, so it still holds. With a track id the document did reach the SII and its verdict can be asked for:
-        `sent`. Without one nobody knows whether it was sent after the file was written: `unknown`, so that it is not
-        sent again before the SII has been asked. Accepted is never assumed.
+        `sent`. Without one nobody knows whether it was sent after the file was written: it is due for another attempt,
+        which begins with asking the SII (`ask_first`). Accepted is never assumed.
         """
         if known.get("state") in VERDICTS:
             return known["state"]
-        return "sent" if known.get("track_id") and known.get("sender_rut") else "unknown"
+        return "sent" if known.get("track_id") and known.get("sender_rut") else "retry"
 
     @api.model
     def _restore(self, company, backup, place: Place, facts: Facts, known: dict):
@@ -85,7 +82,11 @@ class DteDocument(models.Model):
                 "signed_at": known["signed_at"],
                 "amount_total": facts.total,
                 "state": state,
-                "message_code": "restored" if state == "unknown" else False,
+                "message_code": "restored" if state == "retry" else False,
+                "ask_first": state == "retry",
+                "elsewhere": state == "retry",
+                "retry_at": fields.Datetime.now() if state == "retry" else False,
+                "told": False,
                 "verdict_at": known.get("verdict_at") if state in VERDICTS else False,
                 "caf_id": caf.id,
                 "backup_id": backup.id,
@@ -118,10 +119,11 @@ class DteDocument(models.Model):
                 "company_id": company.id,
                 "environment": environment,
                 "state": "sent",
-                "content": base64.b64encode(LOST),
                 "sha256": known.get("envelope_sha256") or "",
                 "sender_rut": known["sender_rut"],
                 "track_id": known["track_id"],
+                "attempts": 1,
+                "first_attempted_at": known.get("sent_at") or known["signed_at"],
                 "attempted_at": known.get("sent_at") or known["signed_at"],
             }
         )

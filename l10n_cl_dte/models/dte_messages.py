@@ -6,6 +6,8 @@ from collections import defaultdict
 
 from odoo.tools import LazyTranslate
 
+from ..libs.exceptions import DocumentError
+
 _lt = LazyTranslate(__name__)
 _logger = logging.getLogger(__name__)
 
@@ -69,6 +71,16 @@ PROBLEMS = {
     "reference_folio_zero": _lt("folio 0 is only for a global reference, and a global reference has folio 0."),
     "reference_not_issued": _lt("the referenced document is not issued yet. Post it first."),
     "reference_rejected": _lt("the referenced document was rejected by the SII. Correct it before this note."),
+    "reference_other_receiver": _lt(
+        "the referenced document was issued to %(expected)s and this note is for %(value)s. A note goes to the "
+        "receiver of the document that it corrects."
+    ),
+    "reference_other_environment": _lt(
+        "the referenced invoice was issued in the environment %(environment)s. Refer to a document of this one."
+    ),
+    "reference_differs_from_link": _lt(
+        "%(value)s is not what the referenced invoice has: %(expected)s. Correct it, or choose another invoice."
+    ),
     "currency_not_pesos": _lt("the currency is %(value)s. This document must be in Chilean pesos (CLP)."),
     "company_currency_not_pesos": _lt("the company's currency must be the Chilean peso (CLP)."),
     "totals_differ": _lt(
@@ -107,6 +119,12 @@ PROBLEMS = {
     ),
     "type_unsupported": _lt("documents of type %(type)s cannot be issued from here."),
     "dte_bytes_unreadable": _lt("the archived document cannot be read."),
+    "envio_empty": _lt("there is no document to send."),
+    "envio_too_many": _lt("the envelope has %(count)s documents and the SII admits at most %(limit)s."),
+    "envio_repeated": _lt("the document of type %(type)s with folio %(folio)s is in the envelope twice."),
+    "envio_other_issuer": _lt(
+        "the document of type %(type)s with folio %(folio)s was issued by another company than the one that sends it."
+    ),
     "schema_invalid": _lt("line %(line)s, %(element)s: %(message)s"),
 }
 
@@ -153,7 +171,6 @@ ERRORS = {
     ),
     "schemas_unreadable": _lt("The schema file %(file)s cannot be read. Load the SII's file schema_dte.zip."),
     "xml_malformed": _lt("The file is not well-formed XML."),
-    "envio_empty": _lt("There is no document to send."),
     "sii_login_refused": _lt(
         "The SII does not accept the certificate (%(sii_code)s %(sii_text)s). Check at the SII that its holder is "
         "registered as a user of the company, in this environment."
@@ -171,18 +188,56 @@ ERRORS = {
         "The SII does not let this sender send for this company (%(sii_code)s %(sii_text)s). Give the certificate's "
         "holder the permission at the SII and send again."
     ),
+    "sii_question_failed": _lt("The SII did not answer the question about the document (%(sii_code)s %(sii_text)s)."),
+    "sii_file_lost": _lt("The SII lost the file before validating it (%(sii_code)s %(sii_text)s)."),
+    "sii_signature_refused": _lt(
+        "The SII refused the signature of every envelope (%(sii_code)s %(sii_text)s): probably the certificate's "
+        "holder may not sign for this company. Correct that at the SII and send again."
+    ),
+    "real_sii_forbidden": _lt(
+        "This database is a copy or runs tests: it must not reach the SII. Use the environment Simulator."
+    ),
+    "company_incomplete": _lt("%(problems)s"),
+    "archive_damaged": _lt(
+        "The archived document is damaged: it cannot be sent. Repair it in Invoicing > Electronic documents > Archive."
+    ),
     "sii_upload_status_unknown": _lt("The SII answered with a code that its manuals do not list (%(sii_code)s)."),
 }
 
 # What a document's state means and what happens next, shown to the accountant.
 STATES = {
     "to_send": _lt("Signed and archived. It has not been sent to the SII yet: press Send DTE."),
+    "queued": _lt("It leaves by itself within minutes; Send DTE sends it at once."),
+    "paused": _lt(
+        "Sending is paused for the company, because the SII refuses the sender: correct that at the SII or in the "
+        "settings, then press Send DTE."
+    ),
     "other_environment": _lt(
         "It was issued in the environment %(environment)s and is sent only while the company works there."
     ),
-    "waiting": _lt("Waits for %(document)s: it is sent once the SII has accepted that document."),
+    "waiting": _lt("Waits for %(document)s: it can be sent once the SII has accepted that document."),
+    "split": _lt(
+        "The SII refused the envelope in which it travelled. It leaves again in a smaller one, to find out which "
+        "document is to blame."
+    ),
+    "split_waiting": _lt(
+        "The SII refused the signature of the envelope in which it travelled. It leaves again once the other half of "
+        "the documents has its answer."
+    ),
+    "ask_first": _lt("The SII is asked about it before anything is sent: %(when)s."),
+    "retry_next": _lt("Next attempt: %(when)s (failed attempts: %(number)s, further ones allowed: %(total)s)."),
+    "attempts_used_up": _lt(
+        "%(count)s attempts failed. It is not tried again by itself: press Send DTE once the SII can be reached."
+    ),
+    "given_up": _lt("%(user)s stopped the attempts to send it. Press Send DTE to send it after all."),
     "sending": _lt("It is being sent right now."),
     "sent": _lt("The SII has received it with track id %(track_id)s and is validating it."),
+    "sent_without_id": _lt(
+        "The SII has received it, but its answer with the track id was lost. The SII is asked about the document "
+        "itself."
+    ),
+    "superseded": _lt("Replaced by a corrected version with the same folio."),
+    "being_corrected": _lt("Taken back to be corrected: confirm the invoice to issue it again with the same folio."),
     "accepted": _lt("Accepted by the SII."),
     "accepted_unknown_repairs": _lt(
         "Accepted by the SII. The envelope had repairs; whether they concern this document stands in the SII's result "
@@ -201,6 +256,8 @@ STATES = {
         "The SII may or may not have received it. It is not sent again until the SII has been asked, so that it does "
         "not arrive twice."
     ),
+    "unknown_next": _lt("The SII is asked about it: %(when)s."),
+    "sender_died": _lt("The server stopped while it was being sent."),
     "restored": _lt("Restored from the archive, which does not say what the SII answered."),
     "reference_rejected": _lt("Not sent: the document that it corrects, %(document)s, was rejected by the SII."),
 }
@@ -217,5 +274,12 @@ def describe(env, table: dict, code: str, params: dict | None = None) -> str:
 
 
 def describe_error(env, error) -> str:
-    """Return what to tell the user about a `libs` error."""
+    """Return what to tell the user about a `libs` error: its sentence, or those of all its problems."""
+    if isinstance(error, DocumentError):
+        return " ".join(dict.fromkeys(_describe_problem(env, problem) for problem in error.problems))
     return describe(env, ERRORS, error.code, error.params)
+
+
+def _describe_problem(env, problem) -> str:
+    sentence = describe(env, PROBLEMS, problem.code, problem.params)
+    return f"{problem.path}: {sentence}" if problem.path else sentence[:1].upper() + sentence[1:]

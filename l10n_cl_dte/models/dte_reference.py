@@ -58,6 +58,41 @@ class DteReference(models.Model):
     def _unlink_except_signed(self):
         self._check_not_signed()
 
+    def _environment(self) -> str:
+        """Return the environment that the invoice belongs to, or will belong to once it is posted."""
+        return self.move_id.dte_environment or self.move_id.company_id.dte_environment
+
+    def _document(self):
+        """Return our live document that is referred to, empty when it is none of ours.
+
+        The linked invoice says which it is, else type and folio; that both agree is checked before posting. It belongs
+        to the company and the environment of the invoice that refers to it.
+        """
+        self.ensure_one()
+        # sudo: posting users need the documents of their own company, whatever their role
+        documents = self.env["dte.document"].sudo()
+        company, environment = self.move_id.company_id, self._environment()
+        linked = self.origin_move_id.sudo().dte_document_id
+        if linked:
+            return linked.filtered(
+                lambda document: (
+                    document.company_id == company and document.environment == environment and not document.superseded
+                )
+            )
+        folio = (self.folio or "").strip()
+        if self.is_global or not folio.isdecimal():
+            return documents
+        domain = [
+            ("company_id", "=", company.id),
+            ("environment", "=", environment),
+            ("dte_type", "=", self.doc_code),
+            ("folio", "=", int(folio)),
+            ("superseded", "=", False),
+        ]
+        if self.origin_move_id:
+            domain.append(("move_id", "=", False))
+        return documents.search(domain, limit=1)
+
     def _check_not_signed(self):
         for move in self.move_id.filtered(lambda move: move._dte_is_locked()):
             raise UserError(self.env._("%s is signed: its references cannot be changed any more.", move.display_name))

@@ -3,6 +3,8 @@ import logging
 import time
 from contextlib import contextmanager
 
+import psycopg2
+
 from odoo import api, fields, models
 from odoo.tools import SQL
 
@@ -66,22 +68,27 @@ class DteSiiCall(models.Model):
             self._insert(company.id, environment, service, outcome, int((time.monotonic() - started) * 1000))
 
     def _insert(self, company_id, environment, service, outcome, milliseconds):
-        with self.env.registry.cursor() as cr:
-            cr.execute(
-                SQL(
-                    "INSERT INTO dte_sii_call (company_id, environment, service, outcome, milliseconds, called_at)"
-                    " VALUES (%s, %s, %s, %s, %s, now() AT TIME ZONE 'UTC')",
-                    company_id,
-                    environment,
-                    service,
-                    outcome,
-                    milliseconds,
-                )
-            )
+        """Write the row; when that fails, only log it: what happened at the SII must reach the caller."""
         _logger.info(
             "sii_call company_id=%s environment=%s service=%s outcome=%s milliseconds=%s",
             company_id, environment, service, outcome, milliseconds,
         )  # fmt: skip
+        try:
+            with self.env.registry.cursor() as cr:
+                cr.execute(
+                    SQL(
+                        "INSERT INTO dte_sii_call (company_id, environment, service, outcome, milliseconds, called_at)"
+                        " VALUES (%s, %s, %s, %s, %s, now() AT TIME ZONE 'UTC')",
+                        company_id,
+                        environment,
+                        service,
+                        outcome,
+                        milliseconds,
+                    )
+                )
+        except psycopg2.Error as error:
+            # A full connection pool is one of these too.
+            _logger.warning("sii_call_not_logged company_id=%s service=%s reason=%s", company_id, service, error)
 
     @api.autovacuum
     def _gc_old_calls(self):

@@ -67,6 +67,8 @@ class DteSiiSession(models.Model):
         raise NotDelivered("sii_login_failed", error_type="unavailable")
 
     def _token_in_transaction(self, cr, company, environment, refused):
+        # Read with this cursor: the caller's may have no transaction open, and none shall be opened while it uploads.
+        company = company.with_env(company.env(cr=cr))
         # sudo: certificates are for administrators; the login is lent to who may send or ask
         certificate = company.sudo().dte_certificate_id
         credentials = company._dte_load_credentials()

@@ -9,8 +9,7 @@ from odoo.exceptions import UserError, ValidationError
 from ..const import ENVIRONMENTS, SANTIAGO
 from ..libs import caf as caf_lib
 from ..libs import credentials as credentials_lib
-from ..libs.exceptions import ConfigurationError, DteError, Problem
-from ..libs.sii_soap_client import BASE_URLS, UPLOAD_SECONDS, SiiClient
+from ..libs.exceptions import ConfigurationError, Problem
 from .dte_messages import PROBLEMS, describe, describe_error
 
 
@@ -51,19 +50,6 @@ class ResCompany(models.Model):
     dte_certificate_subject = fields.Char(string="Certificate Holder", compute="_compute_dte_certificate")
     dte_certificate_rut = fields.Char(string="Holder's RUT", compute="_compute_dte_certificate")
     dte_certificate_expiry = fields.Datetime(string="Certificate Valid Until", compute="_compute_dte_certificate")
-    dte_envio_size = fields.Integer(
-        string="Documents per Envelope", default=50, help="How many documents travel in one envelope, 1 to 500."
-    )
-    dte_upload_seconds = fields.Integer(
-        string="Upload Time Limit", default=int(UPLOAD_SECONDS), help="Seconds that sending one envelope may take."
-    )
-
-    _dte_envio_size_bounds = models.Constraint(
-        "CHECK (dte_envio_size BETWEEN 1 AND 500)", "An envelope holds 1 to 500 documents."
-    )
-    _dte_upload_seconds_bounds = models.Constraint(
-        "CHECK (dte_upload_seconds BETWEEN 10 AND 140)", "The upload time limit is 10 to 140 seconds."
-    )
 
     @api.depends("dte_certificate_id")
     def _compute_dte_certificate(self):
@@ -209,44 +195,3 @@ class ResCompany(models.Model):
         if not credentials.holder_rut:
             raise ConfigurationError("certificate_without_rut")
         return credentials
-
-    def _dte_base_url(self, environment: str) -> str:
-        """Return scheme and host of an environment.
-
-        :raises ConfigurationError: `simulator_missing`
-        """
-        self.ensure_one()
-        if environment != "simulator":
-            return BASE_URLS[environment]
-        if not self.dte_simulator_url:
-            raise ConfigurationError("simulator_missing", error_type="unavailable")
-        return self.dte_simulator_url
-
-    def _dte_client(self, environment: str) -> SiiClient:
-        """Return a client of the SII in an environment, which logs in as the certificate's holder when needed.
-
-        :raises ConfigurationError: `simulator_missing`
-        """
-        self.ensure_one()
-        tokens = self.env["dte.sii.session"]._token_source(self, environment)
-        return SiiClient(self._dte_base_url(environment), tokens, upload_seconds=float(self.dte_upload_seconds))
-
-    def action_dte_test_connection(self):
-        """Log in at the SII with the certificate and tell the result."""
-        self.ensure_one()
-        self.check_access("write")
-        try:
-            credentials = self._dte_load_credentials()
-            client = SiiClient(self._dte_base_url(self.dte_environment))
-            with self.env["dte.sii.call"]._logged(self, self.dte_environment, "login"):
-                client.login(credentials)
-        except DteError as error:
-            raise UserError(describe_error(self.env, error)) from error
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "success",
-                "message": self.env._("The SII accepted the certificate of %s.", self.dte_certificate_rut),
-            },
-        }

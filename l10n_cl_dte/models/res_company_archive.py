@@ -11,7 +11,7 @@ from .dte_archive_triggers import LEGAL_YEARS
 
 
 class ResCompany(models.Model):
-    _inherit = "res.company"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "res.company"
 
     dte_archive_url = fields.Char(
         string="Archive Folder",

@@ -3,7 +3,7 @@ from odoo import fields, models
 
 
 class ResConfigSettings(models.TransientModel):
-    _inherit = "res.config.settings"  # pylint: disable=consider-merging-classes-inherited
+    _inherit = "res.config.settings"
 
     dte_archive_url = fields.Char(related="company_id.dte_archive_url", readonly=False, groups="base.group_system")
     dte_archive_years = fields.Integer(related="company_id.dte_archive_years", readonly=False)

@@ -1,10 +1,14 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 import base64
+import hashlib
 import os
 import random
 from contextlib import contextmanager
+from datetime import timedelta
 
 from stdnum.cl import rut as stdnum_rut
+
+from odoo.tools import SQL
 
 from odoo.addons.account.tests.common import AccountTestInvoicingCommon
 
@@ -106,6 +110,54 @@ class DteCommon(AccountTestInvoicingCommon):
         self.simulator.call("POST", "process")
         with self.committing() as env:
             return moves.with_env(env).action_dte_status()["params"]
+
+    def run_job(self, model="dte.envio", method="_cron_send"):
+        """Run a job once, as the scheduler does."""
+        with self.committing() as env:
+            getattr(env[model].sudo(), method)()
+
+    def wait(self, **delta):
+        """Let time pass: what is due comes nearer, at the SII as here."""
+        self.env.flush_all()
+        seconds = timedelta(**delta).total_seconds()
+        self.addCleanup(self.simulator.call, "POST", "clock", reset=True)
+        self.simulator.call("POST", "clock", advance_seconds=seconds)
+        for table, columns in (
+            ("dte_envio", ("attempted_at", "first_attempted_at", "due_at")),
+            ("dte_document", ("retry_at",)),
+            ("dte_failed_queue", ("next_retry_date",)),
+        ):
+            for column in columns:
+                self.env.cr.execute(
+                    SQL(
+                        "UPDATE %s SET %s = %s - make_interval(secs => %s) WHERE company_id = %s",
+                        SQL.identifier(table), SQL.identifier(column), SQL.identifier(column), seconds, self.company.id,
+                    )
+                )  # fmt: skip
+        self.env.invalidate_all()
+
+    def replace_archive(self, backup, xml, keep_hash=False):
+        """Put other bytes into the archive behind its back."""
+        backup.env.flush_all()
+        digest = backup.sha256 if keep_hash else hashlib.sha256(xml).hexdigest()
+        self.env.cr.execute("ALTER TABLE dte_backup DISABLE TRIGGER USER")
+        self.env.cr.execute(
+            "UPDATE dte_backup SET xml_content = %s, sha256 = %s WHERE id = %s",
+            [base64.b64encode(xml), digest, backup.id],
+        )
+        self.env.cr.execute("ALTER TABLE dte_backup ENABLE TRIGGER USER")
+        self.env.invalidate_all()
+
+    def send_elsewhere(self, move):
+        """Let somebody else send the document of an invoice: the SII has it, Odoo does not know."""
+        with self.committing() as env:
+            document = move.dte_document_id.with_env(env).sudo()
+            envios = env["dte.envio"].sudo()
+            line = envios._open_line(document.company_id)
+            parcel = envios._load(document.company_id, document, line.credentials)._parcel()
+            line.client.upload(parcel.sender_rut, parcel.company_rut, "ajeno.xml", parcel.content)
+            env.cr.rollback()
+        self.simulator.call("POST", "process")
 
     def held(self):
         """Return what the simulator holds of the company, by (type, folio)."""

@@ -22,6 +22,9 @@ class TestAccess(DteCommon):
             sudo, "stranger_x", "l10n_cl_dte.group_dte_manager", company_id=other.id, company_ids=[(6, 0, other.ids)]
         )
 
+    def test_a_new_company_cannot_issue_real_documents(self):
+        self.assertEqual(self.stranger.company_id.sudo().dte_environment, "certification")
+
     def test_nobody_writes_documents_envelopes_or_archive(self):
         move = self.post()
         self.send(move)

@@ -72,7 +72,7 @@ class TestArchiveRestore(ArchiveCommon):
             self.assertEqual(row.sha256, hashlib.sha256(xml).hexdigest())
         documents = self.documents()
         self.assertEqual(documents.backup_id, rows)
-        self.assertEqual(set(documents.mapped("state")), {"unknown"}, "nobody knows whether they were sent")
+        self.assertEqual(set(documents.mapped("state")), {"retry"}, "nobody knows whether they were sent")
         self.assertEqual((caf.used, caf.free), (1000, 200))
         small = self.env["dte.caf"].sudo().search([("folio_from", "=", 1), ("dte_type", "=", "33")])
         small.active = False
@@ -100,7 +100,7 @@ class TestArchiveRestore(ArchiveCommon):
         self.assertFalse(self.documents())
         self.restore()
         accepted, sent, waiting = self.documents()
-        self.assertEqual([document.state for document in (accepted, sent, waiting)], ["accepted", "sent", "unknown"])
+        self.assertEqual([document.state for document in (accepted, sent, waiting)], ["accepted", "sent", "retry"])
         self.assertEqual(waiting._xml(), seen["xml"])
         self.assertEqual((sent.track_id, sent.envio_id.sender_rut), (seen["track_id"], seen["sender"]))
         self.assertFalse(accepted.move_id)
@@ -130,7 +130,7 @@ class TestArchiveRestore(ArchiveCommon):
         companion.unlink()
         self.restore()
         [document] = self.documents()
-        self.assertEqual((document.state, document.folio, document.amount_total), ("unknown", 1, 1190))
+        self.assertEqual((document.state, document.folio, document.amount_total), ("retry", 1, 1190))
         self.assertEqual(document.receiver_name, "Ferretería El Tornillo Ltda.")
 
     def test_bad_files_are_named(self):

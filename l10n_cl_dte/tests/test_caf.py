@@ -1,5 +1,6 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 import base64
+from datetime import timedelta
 from unittest.mock import patch
 
 from odoo.exceptions import AccessError, UserError
@@ -94,6 +95,20 @@ class TestCaf(DteCommon):
         with self.assertRaises(AccessError):
             self.env["dte.caf"].search([], limit=1).active = False
 
+    def test_manager_changes_nothing_but_active(self):
+        caf = self.load_caf(33, 201, 250)
+        manager = self.admin_env["dte.caf"].browse(caf.id)
+        for values in (
+            {"folio_to": 999},
+            {"expires_on": "2099-12-31"},
+            {"environment": "production"},
+            {"active": False, "dte_type": "34"},
+        ):
+            with self.subTest(values=values), self.assertRaisesRegex(AccessError, "only be archived"):
+                manager.write(values)
+        manager.write({"active": False, "caf_filename": False})
+        self.assertEqual((caf.state, caf.folio_to), ("archived", 250))
+
     def test_used_caf_cannot_be_deleted(self):
         caf = self.load_caf(33, 201, 250)
         caf.unlink()
@@ -101,6 +116,59 @@ class TestCaf(DteCommon):
         used = self.admin_env["dte.caf"].search([("dte_type", "=", "33"), ("company_id", "=", self.company.id)])
         with self.assertRaisesRegex(UserError, "cannot be deleted"):
             used.unlink()
+
+    def queries(self, action) -> int:
+        self.env.flush_all()
+        self.env.invalidate_all()
+        before = self.env.cr.sql_log_count
+        action()
+        return self.env.cr.sql_log_count - before
+
+    def test_queries_grow_neither_with_cafs_nor_with_dates(self):
+        doc_type = self.env.ref("l10n_cl.dc_a_f_dte")
+        cafs = self.admin_env["dte.caf"].search([("dte_type", "=", "33"), ("company_id", "=", self.company.id)])
+        today = self.company._dte_now().date()
+        dates = [today - timedelta(days=number) for number in range(10)]
+
+        def stock():
+            cafs.mapped("free")
+
+        def shortage():
+            model = self.env["dte.caf"]
+            self.assertFalse(model._find_shortage(self.company, doc_type, dates))
+            self.assertEqual(model._find_shortage(self.company, doc_type, dates * 1000).code, "caf_used_up")
+
+        cafs.sudo().authorized_on = dates[-1]
+        self.queries(shortage)  # fills caches that have nothing to do with CAFs
+        one = self.queries(stock), self.queries(shortage)
+        for number in range(10):
+            cafs |= self.load_caf(33, 201 + 10 * number, 210 + 10 * number)
+        cafs.sudo().authorized_on = dates[-1]
+        self.assertEqual((self.queries(stock), self.queries(shortage)), one)
+        del dates[1:-1]
+        self.assertEqual(self.queries(shortage), one[1])
+
+    def test_use_is_counted_for_each_caf(self):
+        first = self.admin_env["dte.caf"].search([("dte_type", "=", "33"), ("company_id", "=", self.company.id)])
+        second, third = self.load_caf(33, 101, 110), self.load_caf(34, 101, 110)
+        for _number in range(2):
+            self.post()
+        self.post(dte_type="34")
+        document = self.post().dte_document_id.sudo()
+        # One that was restored without its invoice, and two versions of one folio.
+        values = {"superseded": True, "version": 2, "move_id": False, "backup_id": False, "envio_id": False}
+        document.copy({**values, "folio": 105})
+        document.copy({**values, "folio": 2})
+        # A number that is taken by an invoice that is not signed yet counts too.
+        draft = self.make()
+        draft.sudo().dte_environment = "simulator"
+        draft.name = "FAC 000108"
+        cafs = first + second + third
+        self.env.flush_all()
+        cafs.invalidate_recordset()
+        self.assertEqual(cafs.mapped("used"), [3, 1, 0])
+        self.assertEqual(cafs.mapped("free"), [97, 2, 10])
+        self.assertEqual([caf._last_used_in_range() for caf in cafs], [3, 108, 100])
 
     def test_state_follows_time_and_use(self):
         caf = self.load_caf(33, 201, 202)

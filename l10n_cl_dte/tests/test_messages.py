@@ -4,10 +4,12 @@ from pathlib import Path
 
 from odoo.tests import TransactionCase, tagged
 
-from .. import libs
-from ..models.dte_messages import ERRORS, PROBLEMS
+from .. import libs, models
+from ..libs.exceptions import DocumentError, Problem
+from ..models.dte_messages import ERRORS, PROBLEMS, describe_error
 
 LIBS = Path(libs.__file__).parent
+MODELS = Path(models.__file__).parent
 ERROR_CLASSES = {
     "AuthenticationError",
     "ConfigurationError",
@@ -32,14 +34,34 @@ class TestMessages(TransactionCase):
     """Every code of the pipeline that can reach a person has a sentence."""
 
     def test_problems_of_documents(self):
-        codes = raised_codes(LIBS / "checks.py", {"Problem"})
+        files = set(LIBS.glob("*.py")) - {LIBS / "caf.py"}
+        codes = set().union(*(raised_codes(file, {"Problem"}) for file in files))
         self.assertGreater(len(codes), 30)
+        self.assertIn("envio_repeated", codes)
         self.assertFalse(codes - PROBLEMS.keys())
 
     def test_problems_of_cafs(self):
         codes = raised_codes(LIBS / "caf.py", {"Problem"})
         self.assertIn("caf_forged", codes)
         self.assertFalse(codes - ERRORS.keys())
+
+    def test_problems_of_records(self):
+        codes = set().union(*(raised_codes(file, {"Problem"}) for file in MODELS.glob("*.py")))
+        self.assertIn("reference_other_receiver", codes)
+        self.assertFalse(codes - PROBLEMS.keys() - ERRORS.keys())
+
+    def test_an_error_with_problems_lists_them_as_sentences(self):
+        problems = [
+            Problem("envio_repeated", params={"type": 33, "folio": 7}),
+            Problem("dte_bytes_unreadable"),
+            Problem("envio_too_many", params={"count": 2001, "limit": 2000}),
+            Problem("missing", "receiver.giro"),
+        ]
+        self.assertEqual(
+            describe_error(self.env, DocumentError(problems)),
+            "The document of type 33 with folio 7 is in the envelope twice. The archived document cannot be read. "
+            "The envelope has 2001 documents and the SII admits at most 2000. receiver.giro: is missing. Fill it in.",
+        )
 
     def test_errors(self):
         codes = set().union(*(raised_codes(file, ERROR_CLASSES) for file in LIBS.glob("*.py")))

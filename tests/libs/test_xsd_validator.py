@@ -4,6 +4,7 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,32 @@ def test_a_declared_document_and_a_fragment(dte, schemas):
 def test_bytes_that_are_not_xml(schemas):
     with pytest.raises(XmlError):
         schemas.validate(b"<DTE", DTE_SCHEMA)
+
+
+def test_threads_do_not_take_each_others_findings(dte, schemas):
+    """The log of a compiled schema is shared: another thread's validation empties it."""
+    broken = dte.replace(b"<Folio>7</Folio>", b"<Folio>siete</Folio>")
+    expected = {broken: schemas.validate(broken, DTE_SCHEMA), dte: []}
+    assert expected[broken]
+    with ThreadPoolExecutor(8) as pool:
+        for xml, found in pool.map(lambda xml: (xml, schemas.validate(xml, DTE_SCHEMA)), [broken, dte] * 500):
+            assert found == expected[xml]
+
+
+def test_a_refusal_without_findings_is_not_taken_for_valid(dte, files, monkeypatch):
+    class Refusing:
+        error_log = ()
+
+        def __init__(self, root):
+            pass
+
+        def validate(self, root):
+            return False
+
+    monkeypatch.setattr(xsd_validator.etree, "XMLSchema", Refusing)
+    (problem,) = SchemaSet(files).validate(dte, DTE_SCHEMA)
+    assert (problem.line, problem.element) == (1, "DTE")
+    assert problem.message
 
 
 def test_a_schema_is_compiled_once(dte, files, monkeypatch):

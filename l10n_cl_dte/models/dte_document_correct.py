@@ -1,0 +1,67 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""When a document may be taken back, which makes room for another version with its folio."""
+
+from odoo import models
+from odoo.exceptions import UserError
+
+from ..libs.exceptions import DteError
+from .dte_messages import describe_error
+
+# Envelopes that certainly do not hold a valid copy of their documents.
+_REFUSED_FOR_GOOD = ("refused", "not_delivered", "rejected")
+
+
+class DteDocument(models.Model):
+    _inherit = "dte.document"
+
+    def _check_correctable(self):
+        """Refuse to take back a document that is, or may be, at the SII."""
+        if not self or self.superseded:
+            raise UserError(self.env._("There is no electronic document to correct."))
+        if self.state in ("accepted", "objected"):
+            raise UserError(
+                self.env._("%s is accepted by the SII. It is corrected with a credit or debit note.", self.display_name)
+            )
+        if self.state in ("sending", "sent", "unknown") or not self._is_refused_everywhere():
+            raise UserError(
+                self.env._(
+                    "%s is at the SII or may be there. It can be corrected only after the SII has rejected it or does "
+                    'not have it: press "Ask the SII".',
+                    self.display_name,
+                )
+            )
+        if self.environment != self.company_id.dte_environment:
+            raise UserError(
+                self.env._(
+                    "%s was issued in another environment than the one in which the company works now.",
+                    self.display_name,
+                )
+            )
+
+    def _is_refused_everywhere(self) -> bool:
+        return all(
+            not envio.twice
+            and (envio.state in _REFUSED_FOR_GOOD or (envio.state == "processed" and self.state == "rejected"))
+            for envio in self.envio_ids.filtered("attempts")
+        )
+
+    def _is_folio_free(self) -> bool:
+        """Ask the SII whether it holds anything under the folio; a document that never left needs no question.
+
+        :raises UserError: when the SII cannot be asked
+        """
+        if not self.envio_ids.filtered("attempts"):
+            return True
+        try:
+            client = self.company_id._dte_client(self.environment)
+            asker = self.company_id._dte_load_credentials().holder_rut
+            return not self._is_at_sii(client, asker)
+        except DteError as error:
+            raise UserError(describe_error(self.env, error)) from error
+
+    def _take_back(self):
+        """Mark the version as replaced; what waited for it is closed."""
+        if self.state != "rejected":
+            self._set_state("failed", retry_at=False, queued_at=False)
+        self.write({"superseded": True, "split_envio_id": False, "told": False})
+        self._tell()

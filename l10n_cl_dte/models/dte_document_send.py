@@ -1,0 +1,181 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""What people and jobs do with documents that have to leave: ask for sending, send, ask the SII, report."""
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
+
+from .dte_document import SENDABLE
+
+
+class DteDocument(models.Model):
+    _inherit = "dte.document"
+
+    # -- which ones --
+
+    @api.model
+    def _sendable_domain(self, company) -> Domain:
+        """Return the documents of a company that a person may send now; notes wait for what they correct."""
+        return (
+            Domain("company_id", "=", company.id)
+            & Domain("environment", "=", company.dte_environment)
+            & Domain("issuer_rut", "=", company.vat)
+            & Domain("superseded", "=", False)
+            & Domain("state", "in", SENDABLE)
+            & Domain("split_envio_id", "=", False)
+            & Domain("ask_first", "=", False)
+            & Domain("reference_ids", "not any", [("state", "not in", ("accepted", "objected"))])
+        )
+
+    @api.model
+    def _fresh_domain(self, company) -> Domain:
+        """Return the documents of a company that somebody asked to send."""
+        return self._sendable_domain(company) & Domain("state", "=", "to_send") & Domain("queued_at", "!=", False)
+
+    @api.model
+    def _retry_domain(self, company) -> Domain:
+        """Return the documents of a company whose next attempt is due."""
+        due = Domain("state", "=", "retry") & Domain("retry_at", "<=", fields.Datetime.now())
+        return self._sendable_domain(company) & due
+
+    @api.model
+    def _foreign_domain(self, company) -> Domain:
+        """Return the documents of a company whose next attempt is due and must begin with a question."""
+        return (
+            Domain("company_id", "=", company.id)
+            & Domain("environment", "=", company.dte_environment)
+            & Domain("state", "=", "retry")
+            & Domain("retry_at", "<=", fields.Datetime.now())
+            & Domain("superseded", "=", False)
+            & Domain("ask_first", "=", True)
+        )
+
+    def _fail_notes_of_rejected(self):
+        """Move notes whose referenced document was rejected to `failed`: they can never leave as they are."""
+        for document in self.filtered(lambda document: document.state in ("to_send", "retry")):
+            rejected = document.reference_ids.filtered(lambda referenced: referenced.state == "rejected")
+            if rejected:
+                params = {"document": rejected[0].display_name}
+                document._set_state("failed", "reference_rejected", params, error_type="validation")
+
+    def _ask_for_sending(self):
+        """Note durably that these shall leave, before anything else can fail: the job sends what this request cannot.
+
+        Commits.
+        """
+        asked = self.filtered(lambda document: document.state in SENDABLE and not document.queued_at)
+        asked.try_lock_for_update().queued_at = fields.Datetime.now()
+        self.env["ir.cron"]._commit_progress()
+
+    def _record_failure(self, error):
+        """Record that the SII certainly does not have these: another attempt is due later, or all are used up."""
+        queue = self.env["dte.failed.queue"]
+        for (company, failures), group in self.grouped(
+            lambda document: (document.company_id, document.failures)
+        ).items():
+            next_date = queue._calculate_next_retry_date(failures, company)
+            group._set_state(
+                "retry" if next_date else "failed",
+                error.code,
+                error.params,
+                failures=failures + 1,
+                retry_at=next_date or False,
+                error_type=error.error_type,
+            )
+
+    # -- sending --
+
+    def action_send(self):
+        """Send these documents now. Commits."""
+        if not self.env.user.has_group("l10n_cl_dte.group_dte_user"):
+            raise AccessError(
+                self.env._('You need the role "Electronic documents: user" to send documents. Ask your administrator.')
+            )
+        self.check_access("read")
+        return self._send_and_report()
+
+    def _send_and_report(self):
+        """Send what may leave, ask about what may have left, and return a notification that says what became of it."""
+        # sudo: users see documents but write none; sending writes them in their name
+        documents = self.sudo()
+        documents._reconcile_now()
+        documents.env["dte.envio"]._deliver(documents)
+        documents.invalidate_recordset()
+        return documents._report()
+
+    def _report(self):
+        counts = {}
+        for document in self:
+            counts.setdefault(document.state, []).append(document)
+        if len(self) == 1:
+            title, message = self.display_name, self._explain()
+        else:
+            labels = dict(self._fields["state"]._description_selection(self.env))
+            title = self.env._("%s electronic documents", len(self))
+            message = ", ".join(f"{labels[state]}: {len(found)}" for state, found in counts.items())
+        bad = {"failed", "rejected", "unknown", "retry", "to_send"} & counts.keys()
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "title": title,
+                "message": message,
+                "type": "warning" if bad else "success",
+                "sticky": bool(bad),
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    # -- asking --
+
+    def action_check_status(self):
+        """Ask the SII now about the envelopes of these documents and tell the result. Commits."""
+        self.check_access("read")
+        # sudo: users see documents but write none; the answer is written in their name
+        documents = self.sudo()
+        documents._reconcile_now()
+        documents.filtered(lambda document: document.state == "sent").envio_id._poll_and_commit()
+        documents.invalidate_recordset()
+        return documents._report()
+
+    def _reconcile_now(self):
+        """Ask the SII about those whose upload had no answer. Commits."""
+        uncertain = self.filtered(lambda document: document.state in ("sending", "unknown"))
+        uncertain.envio_id._reconcile_and_commit()
+        self.invalidate_recordset()
+
+    # -- deciding --
+
+    def _lock_for_person(self):
+        """Lock the documents for a decision of a person and return them as they are now.
+
+        :raises UserError: when one of them is on its way, or somebody else works on it
+        """
+        documents = self.sudo()  # sudo: who may decide is checked by the caller; nobody has the right to write
+        if documents.try_lock_for_update() != documents:
+            raise UserError(self.env._("Somebody else is working on this document. Try again in a moment."))
+        documents.invalidate_recordset()
+        for document in documents:
+            if document.state in ("sending", "unknown"):
+                raise UserError(
+                    self.env._(
+                        "%s may be at the SII already. Nothing can be decided about it until the SII has been asked: "
+                        'press "Ask the SII".',
+                        document.display_name,
+                    )
+                )
+        return documents
+
+    def _reopen(self):
+        """Let failed documents leave again, with all their attempts."""
+        for document in self._lock_for_person():
+            if document.state != "failed":
+                raise UserError(self.env._("%s has not failed: there is nothing to reopen.", document.display_name))
+            document._set_state("to_send", failures=0, retry_at=False, queued_at=fields.Datetime.now())
+
+    def _give_up(self):
+        """Stop trying to send documents that have not left; a person decides what happens with them."""
+        for document in self._lock_for_person():
+            if document.state not in ("to_send", "retry"):
+                raise UserError(self.env._("%s is not waiting to be sent.", document.display_name))
+            document._set_state("failed", "given_up", {"user": self.env.user.name}, retry_at=False, queued_at=False)

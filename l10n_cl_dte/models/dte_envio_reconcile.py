@@ -1,0 +1,233 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""What is done about an upload without an answer: ask the SII first, and upload nothing but the same bytes again.
+
+The SII answers the same bytes within 900 seconds with the track id of the first copy (STATUS 99), so they go again
+before that time is over. FAU ("not received") proves nothing for hours, so it never allows more than that.
+"""
+
+import logging
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+
+from ..libs.exceptions import DteError, NotDelivered
+from ..libs.sii_status import DOCUMENT_STATES, Outcome
+from . import dte_messages
+from .dte_document import SENDABLE
+
+_logger = logging.getLogger(__name__)
+
+# The same bytes go again at the latest so long after the first time: the SII remembers them for 15 minutes.
+WINDOW = timedelta(minutes=13)
+# An upload that nobody records any more is certainly over so long after its own time limit.
+MARGIN = timedelta(seconds=60)
+# When the SII could not be asked.
+ASK_AGAIN = timedelta(minutes=3)
+# Documents of an envelope asked about, one after the other, until the SII knows one.
+QUESTIONS = 3
+RECONCILE_LIMIT = 200
+
+
+class DteEnvio(models.Model):
+    _inherit = "dte.envio"
+
+    @api.model
+    def _resend_moment(self, company, first, last):
+        """Return when bytes that the SII does not seem to know may go again, in UTC.
+
+        :param first: when they were uploaded first
+        :param last: when they were uploaded last
+        """
+        grace = last + timedelta(minutes=company.dte_grace_minutes)
+        over = last + timedelta(seconds=company.dte_upload_seconds) + MARGIN
+        return max(min(grace, first + WINDOW), over)
+
+    def _is_late(self) -> bool:
+        """Tell whether the SII may have forgotten the first copy when the last one was uploaded."""
+        return self.attempted_at > self.first_attempted_at + WINDOW
+
+    @api.model
+    def _reconcile_due(self):
+        """Ask about every upload without an answer whose time has come, one commit each."""
+        now = fields.Datetime.now()
+        due = self.search(
+            [("state", "in", ("sending", "unknown")), "|", ("due_at", "=", False), ("due_at", "<=", now)],
+            order="due_at, id",
+            limit=RECONCILE_LIMIT,
+        )
+        orphans = self.search([("state", "=", "sending"), ("id", "not in", due.ids)], order="id", limit=RECONCILE_LIMIT)
+        clients = {}
+        for envio in due | orphans:
+            try:
+                envio._reconcile(clients)
+            except DteError as error:
+                _logger.warning("dte_reconcile_not_possible envio=%s reason=%s", envio.id, error)
+                self.env.cr.rollback()
+                envio._ask_later()
+            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+                _logger.info("dte_reconcile_later envio=%s", envio.id)
+                self.env.cr.rollback()
+            except Exception:
+                _logger.exception("dte_reconcile_failed envio=%s", envio.id)
+                self.env.cr.rollback()
+            if not self.env["ir.cron"]._commit_progress():
+                return
+
+    def _reconcile_and_commit(self):
+        """Ask about these now, because a person wants to know. Commits.
+
+        :raises UserError: when the SII cannot be asked
+        """
+        clients = {}
+        for envio in self.filtered(lambda envio: envio.state in ("sending", "unknown")):
+            try:
+                envio._reconcile(clients)
+            except DteError as error:
+                raise UserError(dte_messages.describe_error(self.env, error)) from error
+            self.env["ir.cron"]._commit_progress()
+
+    def _reconcile(self, clients: dict):
+        """Find out what became of an upload. Does nothing while its sender lives. Commits.
+
+        :param clients: see `_poll`
+        :raises DteError: when the SII could not be asked
+        """
+        self.ensure_one()
+        with self._liveness_guard() as free:
+            if not free:
+                return
+            # Nobody else moves it while we hold the guard; what was read before may be old.
+            self.env["ir.cron"]._commit_progress()
+            self.env.invalidate_all()
+            if self.state not in ("sending", "unknown"):
+                return
+            if self.state == "sending":
+                self._note_orphan()
+            client = self._client_of_run(clients)
+            if self._is_known(client):
+                self._read_track_id(client)
+            elif fields.Datetime.now() < self._next_upload_at():
+                self.due_at = self._next_upload_at()
+            else:
+                self._upload_again(client)
+        self.document_ids._tell_and_commit()
+
+    def _next_upload_at(self):
+        return self._resend_moment(self.company_id, self.first_attempted_at, self.attempted_at)
+
+    def _note_orphan(self):
+        """Record that the sender died: its outcome is unknown from now on. Commits."""
+        _logger.warning("dte_sender_died envio=%s", self.id)
+        documents = self._on_board()
+        self.state = "unknown"
+        documents._set_state("unknown", "sender_died", error_type="unknown")
+        self.env["ir.cron"]._commit_progress()
+
+    def _ask_later(self):
+        self.due_at = fields.Datetime.now() + ASK_AGAIN
+
+    def _is_known(self, client) -> bool:
+        """Tell whether the SII has one of the documents with our signature.
+
+        Any answer but "not received" means that it has; a question that the SII did not understand is none.
+
+        :raises DteError: no document could be asked about
+        """
+        problem = None
+        for document in self._on_board()[:QUESTIONS]:
+            try:
+                if document._is_at_sii(client, self.sender_rut):
+                    return True
+            except DteError as error:
+                problem = error
+        if problem:
+            raise problem
+        return False
+
+    def _read_track_id(self, client):
+        """Upload the same bytes once more inside the SII's memory, only to read the id; else do without it. Commits."""
+        if self.content and fields.Datetime.now() < self.first_attempted_at + WINDOW:
+            self._upload_again(client)
+            return
+        documents = self._on_board()
+        self.write({"state": "sent", "due_at": False, "answered_at": fields.Datetime.now(), "message_code": False})
+        documents._set_state("sent", failures=0, retry_at=False, error_type=False)
+        self.env["ir.cron"]._commit_progress()
+
+    def _upload_again(self, client):
+        """Upload the same bytes again, as one more attempt. The caller holds the guard. Commits."""
+        now = fields.Datetime.now()
+        self.write(
+            {
+                "state": "sending",
+                "attempts": self.attempts + 1,
+                "attempted_at": now,
+                "due_at": self._resend_moment(self.company_id, self.first_attempted_at, now),
+            }
+        )
+        self._on_board()._set_state("sending")
+        self._commit_and_upload(client, again=True)
+
+    @api.model
+    def _ask_about_foreign(self, documents, line):
+        """Ask about documents that somebody else may have sent: those that the SII has are followed, not sent. Commits.
+
+        :raises DteError: when the SII could not be asked
+        """
+        for document in documents:
+            is_there = document._is_at_sii(line.client, line.credentials.holder_rut)
+            if not document.try_lock_for_update() or document.state not in SENDABLE:
+                continue
+            document.ask_first = False
+            if is_there:
+                self._follow_foreign(document, line)
+            self.env["ir.cron"]._commit_progress()
+            document._tell_and_commit()
+
+    def _follow_foreign(self, document, line):
+        now = fields.Datetime.now()
+        envio = self.create(
+            {
+                "company_id": document.company_id.id,
+                "environment": document.environment,
+                "state": "sent",
+                "sender_rut": line.credentials.holder_rut,
+                "document_ids": [(6, 0, document.ids)],
+                "document_count": 1,
+                "attempts": 1,
+                "first_attempted_at": now,
+                "attempted_at": now,
+                "answered_at": now,
+            }
+        )
+        document._set_state("sent", envio_id=envio.id, failures=0, retry_at=False, error_type=False)
+
+
+class DteDocument(models.Model):
+    _inherit = "dte.document"
+
+    def _is_at_sii(self, client, asker_rut: str) -> bool:
+        """Ask whether the SII has this document.
+
+        :raises DteError: the question was not answered
+        """
+        for answer in (self._ask_signed, self._ask_plain):
+            status = answer(client, asker_rut)
+            meaning = DOCUMENT_STATES.get(status.state)
+            if meaning and meaning.outcome is Outcome.NOT_RECEIVED:
+                return False
+            if meaning and (meaning.outcome in (Outcome.ACCEPTED, Outcome.REJECTED) or status.state == "DNK"):
+                return True
+        raise NotDelivered("sii_question_failed", error_type="unavailable", sii_code=status.state, sii_text=status.text)
+
+    def _ask_signed(self, client, _asker_rut):
+        """Ask by the document's signature: the answer is about these bytes and no other version."""
+        signature = self._signature_value(self._xml())
+        with self.env["dte.sii.call"]._logged(self.company_id, self.environment, "document_status"):
+            return client.document_status_signed(self._question(), signature)
+
+    def _ask_plain(self, client, asker_rut):
+        with self.env["dte.sii.call"]._logged(self.company_id, self.environment, "document_status"):
+            return client.document_status(asker_rut, self._question())

@@ -1,0 +1,390 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""The only way out: claim, commit, upload with no transaction open, commit what is known, then tell people."""
+
+import base64
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+from odoo.tools import config
+
+from ..libs.credentials import Credentials
+from ..libs.exceptions import (
+    ConfigurationError,
+    DteError,
+    NotDelivered,
+    PermanentError,
+)
+from ..libs.sii_soap_client import SiiClient, UploadReceipt
+from . import dte_messages
+
+_logger = logging.getLogger(__name__)
+
+# The SII publishes no limit; above this its form is known to be slow.
+MAX_BYTES = 1_000_000
+# How often the result of an upload is written before it is left to the reconciliation.
+RECORD_TRIES = 5
+# What a request needs besides the upload itself, in seconds.
+_ROOM = 30
+
+
+@dataclass(frozen=True)
+class Line:
+    """An open line to the SII: a logged-in client and the key that signs envelopes, for one company and one run."""
+
+    client: SiiClient
+    credentials: Credentials
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """All that an upload needs, read before its transaction ends."""
+
+    sender_rut: str
+    company_rut: str
+    file_name: str
+    content: bytes
+    attempt: int
+
+
+class DteEnvio(models.Model):
+    _inherit = "dte.envio"
+
+    def _register_hook(self):
+        super()._register_hook()
+        # UPLOAD_SECONDS of a company may be changed; the default tells whether the server's limits fit at all.
+        needed = self.env["res.company"]._fields["dte_upload_seconds"].default(self) + _ROOM
+        limits = [config["limit_time_real"], config["limit_time_real_cron"]]
+        if config["workers"] and any(0 < limit < needed for limit in limits):
+            _logger.warning(
+                "dte_time_limit_low limit_time_real=%s limit_time_real_cron=%s needed=%s: a slow answer of the SII "
+                "would cost the process",
+                *limits, needed,
+            )  # fmt: skip
+
+    # -- a person sends --
+
+    @api.model
+    def _deliver(self, documents):
+        """Send documents now because a person asked, envelope after envelope. Commits; call it last in a request.
+
+        Documents that wait for another one, are on their way or belong to another environment stay where they are.
+
+        :raises UserError: when a company cannot log in at the SII, after the others were served
+        """
+        problems = []
+        for company, group in documents.grouped("company_id").items():
+            try:
+                self.with_company(company)._deliver_for(company, group)
+            except UserError as error:
+                problems.append(str(error))
+        if problems:
+            raise UserError("\n".join(problems))
+
+    def _deliver_for(self, company, documents):
+        documents._fail_notes_of_rejected()
+        self.env["dte.pause"]._resume(company, company.dte_environment)
+        documents._ask_for_sending()
+        documents._tell_and_commit()
+        domain = documents._sendable_domain(company) & Domain("id", "in", documents.ids)
+        halves = documents.split_envio_id.filtered(lambda envio: envio.state == "planned")
+        foreign = documents.filtered("ask_first")
+        if not halves and not foreign and not documents.search_count(domain, limit=1):
+            return
+        line = self._open_line_for_person(company, foreign)
+        for half in halves:
+            half._claim_half(line.credentials)._send(line.client)
+        tried = documents.browse()
+        while envio := self._claim(company, domain & Domain("id", "not in", tried.ids), line.credentials):
+            tried |= envio.document_ids
+            envio._send(line.client)
+            if envio._is_company_stuck():
+                return
+
+    def _open_line_for_person(self, company, foreign) -> Line:
+        problems = company._dte_find_problems()
+        if problems:
+            raise UserError("\n".join(company._dte_describe_problem(problem) for problem in problems))
+        try:
+            line = self._open_line(company)
+            self._ask_about_foreign(foreign, line)
+        except DteError as error:
+            text = dte_messages.describe_error(self.env, error)
+            if isinstance(error, NotDelivered):
+                text += " " + self.env._("The documents are kept and leave by themselves when it answers again.")
+            raise UserError(text) from error
+        return line
+
+    def _open_line(self, company) -> Line:
+        """Log in, which is met before anything is claimed.
+
+        :raises DteError: the certificate cannot be used, or the SII cannot be asked
+        """
+        client = company._dte_client(company.dte_environment)
+        client.authenticate()
+        return Line(client, company._dte_load_credentials())
+
+    def _is_company_stuck(self) -> bool:
+        """Tell whether the next envelope would fare the same: the SII is away or does not let us send."""
+        return (
+            self.state not in ("sent", "planned") and self.message_code != "sii_upload_refused" and bool(self.attempts)
+        )
+
+    # -- the jobs send --
+
+    @api.model
+    def _cron_send(self):
+        """Finish what was interrupted, ask about what had no answer, and send what somebody asked to send."""
+        self.env["dte.document"]._tell_left_over()
+        self.env["dte.pause"]._tell_left_over()
+        self._settle_left_over()
+        self.env["ir.cron"]._commit_progress()
+        self._reconcile_due()
+        self._serve(retries=False)
+
+    @api.model
+    def _serve(self, retries: bool):
+        """Send what is due, in turns: each company one envelope of fresh documents, and one of retries. Commits each.
+
+        :param retries: whether documents whose next attempt is due are served too
+        """
+        progress = self.env["ir.cron"]._commit_progress
+        left = progress(remaining=self._count_due(retries))
+        lines, stopped = {}, self.env["res.company"]
+        while left and (companies := self._due_companies(retries) - stopped):
+            for company in companies:
+                sent, go_on = self._serve_safely(company, lines, retries)
+                if not go_on:
+                    stopped |= company
+                left = progress(sent)
+                if not left:
+                    return
+        # Those of stopped companies wait for the next run: the job would be called again at once otherwise.
+        progress(remaining=0)
+
+    def _serve_safely(self, company, lines, retries):
+        """Serve one company in its turn; whatever goes wrong stops only this company. Returns (documents, go on)."""
+        try:
+            return self.with_company(company)._serve_turn(company, lines, retries)
+        except DteError as error:
+            _logger.warning("dte_send_not_possible company_id=%s reason=%s", company.id, error)
+            self.env.cr.rollback()
+            if isinstance(error, ConfigurationError):
+                self.env["dte.pause"]._begin(company, company.dte_environment, error.code, error.params)
+                self.env["dte.pause"]._tell_left_over()
+        except Exception:
+            # The next company is not to blame; what was claimed is found by the reconciliation.
+            _logger.exception("dte_send_failed company_id=%s", company.id)
+            self.env.cr.rollback()
+        return 0, False
+
+    def _serve_turn(self, company, lines, retries):
+        if company.id not in lines:
+            problems = company._dte_find_problems()
+            if problems:
+                texts = [company._dte_describe_problem(problem) for problem in problems]
+                raise ConfigurationError("company_incomplete", problems=" ".join(texts))
+            lines[company.id] = self._open_line(company)
+        line = lines[company.id]
+        documents = self.env["dte.document"]
+        if retries:
+            foreign = documents.search(documents._foreign_domain(company), limit=company.dte_envio_size)
+            self._ask_about_foreign(foreign, line)
+        half = self._claim_half_of(company, line.credentials)
+        fresh = half or self._claim(company, documents._fresh_domain(company), line.credentials)
+        sent, go_on = self._send_turn(fresh, line)
+        if retries and go_on:
+            more, go_on = self._send_turn(
+                self._claim(company, documents._retry_domain(company), line.credentials), line
+            )
+            return sent + more, go_on and bool(sent + more)
+        return sent, go_on and bool(sent)
+
+    def _send_turn(self, envio, line):
+        if not envio:
+            return 0, True
+        envio._send(line.client)
+        return envio.document_count, not envio._is_company_stuck()
+
+    @api.model
+    def _due_companies(self, retries: bool):
+        """Return the companies that have something to send now and may."""
+        companies = self.env["res.company"].search([("dte_certificate_id", "!=", False)])
+        return companies.filtered(lambda company: self._has_due(company, retries))
+
+    def _has_due(self, company, retries: bool) -> bool:
+        if self.env["dte.pause"]._is_paused(company, company.dte_environment):
+            return False
+        documents = self.env["dte.document"]
+        domains = [documents._fresh_domain(company)]
+        if retries:
+            domains += [documents._retry_domain(company), documents._foreign_domain(company)]
+        planned = self._planned_domain(company)
+        return bool(self.search_count(planned, limit=1)) or any(documents.search(one, limit=1) for one in domains)
+
+    def _count_due(self, retries: bool) -> int:
+        documents, count = self.env["dte.document"], 0
+        for company in self._due_companies(retries):
+            count += documents.search_count(documents._fresh_domain(company))
+            count += documents.search_count(documents._retry_domain(company)) if retries else 0
+        return count
+
+    # -- claiming --
+
+    def _claim(self, company, domain, credentials):
+        """Lock documents, oldest first, put their bytes into a signed envelope and mark them as being sent."""
+        due = self.env["dte.document"].search(domain, order="signed_at, id", limit=company.dte_envio_size)
+        # allow_referencing: a colleague who is just posting a note to one of them does not hold it back
+        locked = due.try_lock_for_update(allow_referencing=True)
+        claimed, size = due.browse(), 0
+        for document in locked:
+            size += len(document._xml())
+            if claimed and size > MAX_BYTES:
+                break
+            claimed |= document
+        return self._load(company, claimed, credentials) if claimed else self.browse()
+
+    @api.model
+    def _planned_domain(self, company) -> Domain:
+        return (
+            Domain("company_id", "=", company.id)
+            & Domain("environment", "=", company.dte_environment)
+            & Domain("state", "=", "planned")
+        )
+
+    def _claim_half_of(self, company, credentials):
+        half = self.search(self._planned_domain(company), order="id", limit=1)
+        return half._claim_half(credentials) if half else half
+
+    def _claim_half(self, credentials):
+        """Build the envelope of documents that were reserved for it; empty when others are at it or none is left."""
+        half = self.try_lock_for_update()
+        reserved = half.document_ids.filtered(
+            lambda document: document.split_envio_id == half and document.state == "to_send"
+        )
+        documents = reserved.try_lock_for_update(allow_referencing=True)
+        if not half or documents != reserved:
+            return self.browse()
+        if not documents:
+            half.write({"state": "not_delivered", "document_count": 0})
+            return self.browse()
+        return half._fill(documents.sorted(lambda document: (document.signed_at, document.id)), credentials)
+
+    # -- uploading --
+
+    def _send(self, client):
+        """Send a claimed envelope and record the result. Commits twice, and once more to tell people."""
+        if not self:
+            return
+        self.ensure_one()
+        documents = self.document_ids
+        if self.state == "sending":
+            with self._liveness_guard():
+                self._commit_and_upload(client)
+        documents._tell_and_commit()
+
+    def _commit_and_upload(self, client, again: bool = False):
+        """Make the intent durable, upload, and make the result durable. The caller holds the guard.
+
+        :param again: the same bytes may be there already
+        """
+        parcel, company, environment = self._parcel(), self.company_id, self.environment
+        # Commit 1: the intent is durable before a socket opens. Nothing is read from here on, so that no transaction is
+        # open while the SII takes its time.
+        self.env["ir.cron"]._commit_progress()
+        try:
+            with self.env["dte.sii.call"]._logged(company, environment, "upload"):
+                receipt = client.upload(parcel.sender_rut, parcel.company_rut, parcel.file_name, parcel.content)
+        except DteError as error:
+            problem = error  # the name in the clause ends with it
+            self._commit_result(parcel.attempt, lambda: self._record_problem(problem, again))
+        else:
+            self._commit_result(parcel.attempt, lambda: self._record_receipt(receipt, again))
+
+    def _parcel(self) -> Parcel:
+        return Parcel(
+            sender_rut=self.sender_rut,
+            company_rut=self.company_id.vat,
+            file_name=self.content_filename,
+            content=base64.b64decode(self.with_context(bin_size=False).content),
+            attempt=self.attempts,
+        )
+
+    def _commit_result(self, attempt: int, record: Callable[[], None]):
+        """Commit 2: what is known is durable before anything else can fail.
+
+        Another transaction may have touched a row meanwhile. Odoo would replay the whole request, which finds the
+        claim and sends nothing, so the result is written again here as long as it is still this attempt's to write.
+        """
+        for tries_left in reversed(range(RECORD_TRIES)):
+            try:
+                if self.state == "sending" and self.attempts == attempt:
+                    record()
+                self.env["ir.cron"]._commit_progress()
+                return
+            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+                self.env.cr.rollback()
+                if not tries_left:
+                    raise
+                _logger.info("dte_result_again envio=%s", self.id)
+
+    def _record_receipt(self, receipt: UploadReceipt, again: bool):
+        documents = self._on_board()
+        self.write(
+            {
+                "state": "sent",
+                "track_id": receipt.track_id,
+                "answered_at": fields.Datetime.now(),
+                "due_at": False,
+                "message_code": False,
+                "message_params": False,
+                "twice": self.twice or (again and not receipt.duplicate and self._is_late()),
+            }
+        )
+        documents._set_state("sent", failures=0, retry_at=False, error_type=False)
+
+    def _record_problem(self, error: DteError, again: bool):
+        """Record an upload that brought no receipt, by what the error proves."""
+        certain = isinstance(error, (ConfigurationError, PermanentError, NotDelivered))
+        if isinstance(error, ConfigurationError):
+            self.env["dte.pause"]._begin(self.company_id, self.environment, error.code, error.params, self)
+        if not certain or (again and not isinstance(error, PermanentError)):
+            # An earlier upload of these bytes is still without an answer, whatever became of this one.
+            self._record_unknown(error)
+        elif isinstance(error, ConfigurationError):
+            # Nothing is wrong with the documents: they go when the permission is there.
+            self._record_end("refused", error)._set_state("to_send", error.code, error.params, error_type="certificate")
+        elif isinstance(error, PermanentError):
+            self._record_refusal(error)
+        else:
+            self._record_end("not_delivered", error)._record_failure(error)
+
+    def _record_end(self, state: str, error: DteError):
+        """Close the envelope without a receipt and return its documents."""
+        documents = self._on_board()
+        self.write({"state": state, "due_at": False, **self._error_values(error)})
+        return documents
+
+    def _record_refusal(self, error: DteError):
+        documents = self._record_end("refused", error)
+        if len(documents) > 1:
+            self._split(documents)
+        else:
+            documents._set_state("failed", error.code, error.params, error_type=error.error_type)
+
+    def _record_unknown(self, error: DteError):
+        documents = self._on_board()
+        due_at = self._resend_moment(self.company_id, self.first_attempted_at, self.attempted_at)
+        self.write({"state": "unknown", "due_at": due_at, **self._error_values(error)})
+        documents._set_state("unknown", error.code, error.params, error_type=error.error_type)
+
+    def _error_values(self, error: DteError) -> dict:
+        return {
+            "message_code": error.code,
+            "message_params": error.params or False,
+            "answered_at": fields.Datetime.now(),
+        }

@@ -1,0 +1,219 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""The SII's verdict: asked per envelope, told by its counts, and per document where these do not decide."""
+
+import logging
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+
+from ..libs.exceptions import DteError, NotDelivered
+from ..libs.sii_answers import DocumentStatus, EnvelopeStatus, TypeCount
+from ..libs.sii_status import Outcome
+from . import dte_messages
+
+_logger = logging.getLogger(__name__)
+
+# Envelopes asked about in one run of the cron, between two commits each.
+POLL_LIMIT = 200
+
+_CARATULA, _FILE_LOST = "RCT", "VOF"
+
+
+class DteEnvio(models.Model):
+    _inherit = "dte.envio"
+
+    def action_check_status(self):
+        """Ask the SII now about these envelopes. Commits."""
+        self.check_access("read")
+        # sudo: users see envelopes but write none; the answer is written in their name
+        envios = self.sudo()
+        envios._reconcile_and_commit()
+        envios.filtered(lambda envio: envio.state == "sent")._poll_and_commit()
+        return envios.document_ids._report()
+
+    @api.model
+    def _cron_check_status(self):
+        """Ask about every envelope that waits for a verdict, one commit each; one bad answer stops nobody."""
+        due = self.search([("state", "=", "sent")], order="polled_at ASC NULLS FIRST, id", limit=POLL_LIMIT)
+        left = self.env["ir.cron"]._commit_progress(remaining=len(due))
+        clients, away = {}, set()
+        for envio in due:
+            if not left:
+                return
+            line = (envio.company_id.id, envio.environment)
+            if line not in away and not envio._poll_safely(clients):
+                away.add(line)
+            left = self.env["ir.cron"]._commit_progress(1)
+
+    def _poll_safely(self, clients: dict) -> bool:
+        """Ask about one envelope; an answer that does not come costs no other one its turn. False: the SII is away."""
+        try:
+            self._poll(clients)
+        except DteError as error:
+            _logger.warning("sii_status_query_failed envio=%s reason=%s", self.id, error)
+            self.env.cr.rollback()
+            # Next time the others come first.
+            self.polled_at = fields.Datetime.now()
+            return error.error_type not in ("connection", "timeout", "certificate")
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            _logger.info("sii_status_query_later envio=%s", self.id)
+            self.env.cr.rollback()
+        except Exception:
+            _logger.exception("sii_status_query_failed envio=%s", self.id)
+            self.env.cr.rollback()
+        else:
+            self.env["ir.cron"]._commit_progress()
+            self.document_ids._tell_and_commit()
+        return True
+
+    def _poll_and_commit(self):
+        """Ask about these because a person wants to know. Commits.
+
+        :raises UserError: when the SII cannot be asked
+        """
+        clients = {}
+        for envio in self:
+            try:
+                envio._poll(clients)
+            except DteError as error:
+                raise UserError(dte_messages.describe_error(self.env, error)) from error
+            self.env["ir.cron"]._commit_progress()
+            envio.document_ids._tell_and_commit()
+
+    def _client_of_run(self, clients: dict):
+        """Return the client of the envelope's company and environment, one per run so that one token serves all."""
+        key = (self.company_id.id, self.environment)
+        if key not in clients:
+            clients[key] = self.company_id._dte_client(self.environment)
+        return clients[key]
+
+    def _poll(self, clients: dict):
+        """Ask for the state of the envelope and record it. The network comes first, the row lock after it.
+
+        :param clients: clients of this run by company and environment
+        :raises DteError: when the question could not be asked
+        """
+        self.ensure_one()
+        client = self._client_of_run(clients)
+        status = self._ask_status(client)
+        answers = self._document_answers(client, status)
+        if not self.try_lock_for_update() or self.state != "sent":
+            return
+        self.polled_at = fields.Datetime.now()
+        if status:
+            self.write({"sii_state": status.state, "sii_text": status.text})
+            self._apply(status, answers)
+        else:
+            self._apply_answers(answers)
+
+    def _ask_status(self, client) -> EnvelopeStatus | None:
+        """Return the state of the envelope, None when its track id is not known."""
+        if not self.track_id:
+            return None
+        with self.env["dte.sii.call"]._logged(self.company_id, self.environment, "envelope_status"):
+            return client.envelope_status(self.company_id.vat, self.track_id)
+
+    def _apply(self, status: EnvelopeStatus, answers: dict):
+        outcome = status.meaning.outcome
+        params = {"sii_code": status.state, "sii_text": status.text}
+        documents = self._on_board()
+        if outcome is Outcome.PROCESSED or (outcome is Outcome.OBJECTED and status.counts):
+            self._apply_counts(status, documents, answers)
+        elif outcome is Outcome.OBJECTED:
+            self.state = "processed"
+            documents._set_state("objected")
+        elif outcome is Outcome.REPEATED or (outcome is Outcome.REJECTED and self.twice):
+            # Another copy is there: only the answers about each document count.
+            self.twice = True
+            self._apply_answers(answers)
+        elif outcome is Outcome.REJECTED and status.state == _FILE_LOST:
+            # The SII lost the file and has not looked at any document.
+            self.write({"state": "rejected"})
+            documents._record_failure(NotDelivered("sii_file_lost", error_type="unavailable", **params))
+        elif outcome is Outcome.REJECTED and status.state == _CARATULA:
+            # The cover is wrong, not the documents: resolution or sender must be corrected and they go again.
+            self.state = "rejected"
+            documents._set_state("to_send", "sii_upload_refused", params, error_type="certificate")
+            self.env["dte.pause"]._begin(self.company_id, self.environment, "sii_upload_refused", params, self)
+        elif outcome is Outcome.REJECTED:
+            self._refuse_whole(documents, params)
+
+    def _apply_counts(self, status: EnvelopeStatus, documents, answers: dict):
+        self.write(
+            {
+                "state": "processed",
+                "informed": sum(count.informed for count in status.counts),
+                "accepted": sum(count.accepted for count in status.counts),
+                "objected": sum(count.objected for count in status.counts),
+                "rejected": sum(count.rejected for count in status.counts),
+            }
+        )
+        counts = self._counts_by_type(status)
+        for document in documents:
+            verdict, unsure = self._verdict(counts.get(document.dte_type), answers.get(document.id))
+            if verdict:
+                document._set_state(verdict, repairs_unknown=unsure)
+        if any(document.state == "sent" for document in documents):
+            # The SII has not told about some of them yet: ask again.
+            self.state = "sent"
+
+    def _apply_answers(self, answers: dict):
+        """Record what the SII says about single documents, when no envelope speaks for them."""
+        documents = self._on_board()
+        for document in documents:
+            answer = answers.get(document.id)
+            if answer and answer.meaning.outcome is Outcome.ACCEPTED:
+                document._set_state("accepted", repairs_unknown=True)
+        if not any(document.state == "sent" for document in documents):
+            self.state = "processed"
+
+    def _counts_by_type(self, status: EnvelopeStatus) -> dict[str, TypeCount]:
+        """Return the counts of types of which the SII counted as many documents as we sent."""
+        sent = self.document_ids.grouped("dte_type")
+        return {
+            str(count.dte_type): count
+            for count in status.counts
+            if count.informed == len(sent.get(str(count.dte_type), ()))
+        }
+
+    def _verdict(self, count: TypeCount | None, answer: DocumentStatus | None) -> tuple[str | None, bool]:
+        """Return the state of a document and whether repairs may concern it, from its type's counts or its own answer.
+
+        Counts decide when all documents of the type fared alike. Otherwise QueryEstDte tells whether this one was
+        received; it never tells about repairs. Nothing rejects a document of which a second copy may be there.
+        """
+        if count and count.informed:
+            if count.accepted == count.informed:
+                return "accepted", False
+            if count.objected == count.informed:
+                return "objected", False
+            if count.rejected == count.informed and not self.twice:
+                return "rejected", False
+        if not answer:
+            return None, False
+        outcome = answer.meaning.outcome
+        if outcome is Outcome.NOT_RECEIVED and count and not count.rejected:
+            # The counts know of no rejected document: the two answers do not fit yet.
+            return None, False
+        if outcome in (Outcome.NOT_RECEIVED, Outcome.REJECTED):
+            return (None if self.twice else "rejected"), False
+        if outcome is not Outcome.ACCEPTED:
+            return None, False
+        if count and not count.accepted and count.objected and not self.twice:
+            return "objected", False
+        return "accepted", self.twice or not count or bool(count.objected)
+
+    def _document_answers(self, client, status: EnvelopeStatus | None) -> dict[int, DocumentStatus]:
+        """Ask for single documents where the envelope does not decide. Returns document id to answer."""
+        outcome = status.meaning.outcome if status else None
+        alone = not status or outcome is Outcome.REPEATED or (self.twice and outcome is Outcome.REJECTED)
+        if not alone and not (outcome is Outcome.PROCESSED or (outcome is Outcome.OBJECTED and status.counts)):
+            return {}
+        counts = {} if alone else self._counts_by_type(status)
+        answers = {}
+        for document in self._on_board():
+            if not self._verdict(counts.get(document.dte_type), None)[0]:
+                ask = document._ask_signed if alone or self.twice else document._ask_plain
+                answers[document.id] = ask(client, self.sender_rut)
+        return answers
