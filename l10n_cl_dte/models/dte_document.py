@@ -1,6 +1,4 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-import base64
-import hashlib
 import logging
 import re
 
@@ -350,9 +348,9 @@ class DteDocument(models.Model):
         return self.backup_id.action_download_xml()
 
     def _xml(self) -> bytes:
-        """Return the signed bytes from the archive, ISO-8859-1."""
+        """Return the signed bytes from the first copy of the archive that is intact, ISO-8859-1, b"" when none is."""
         self.ensure_one()
-        return base64.b64decode(self.backup_id.with_context(bin_size=False).xml_content)
+        return self.backup_id._find_intact()
 
     def _checked_xml(self) -> bytes:
         """Return the signed bytes from the archive, after making sure that they are what was signed.
@@ -360,8 +358,6 @@ class DteDocument(models.Model):
         :raises DocumentError: `archive_damaged`
         """
         xml = self._xml()
-        if hashlib.sha256(xml).hexdigest() != self.backup_id.sha256:
-            raise DocumentError([], "archive_damaged")
         try:
             envio_lib.read_key(xml)
         except DocumentError as error:
