@@ -253,8 +253,8 @@ STATES = {
         "reasons are in the SII's result mail."
     ),
     "rejected_no_trace": _lt(
-        "The SII does not have it a day after its envelope was validated: it has rejected it. The reasons are in the SII's "
-        "result mail."
+        "The SII does not have it a day after its envelope was validated: it has rejected it. The reasons are in the "
+        "SII's result mail."
     ),
     "unknown": _lt(
         "The SII may or may not have received it. It is not sent again until the SII has been asked, so that it does "
