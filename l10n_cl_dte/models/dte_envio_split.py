@@ -39,7 +39,8 @@ class DteEnvio(models.Model):
 
         :param params: what the SII said, for the sentence that people read
         """
-        self.state = "rejected"
+        if not documents:
+            return
         if self.sii_state == _SIGNATURE and self._sibling():
             self._settle(documents, params)
         elif len(documents) > 1:

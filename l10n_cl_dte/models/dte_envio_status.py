@@ -141,7 +141,9 @@ class DteEnvio(models.Model):
             documents._set_state("to_send", "sii_upload_refused", params, error_type="certificate")
             self.env["dte.pause"]._begin(self.company_id, self.environment, "sii_upload_refused", params, self)
         elif outcome is Outcome.REJECTED:
-            self._refuse_whole(documents, params)
+            self.state = "rejected"
+            self._accept_known(documents, answers)
+            self._refuse_whole(self._on_board(), params)
 
     def _apply_counts(self, status: EnvelopeStatus, documents, answers: dict):
         self.write(
@@ -164,14 +166,19 @@ class DteEnvio(models.Model):
             # The SII has not told about some of them yet: ask again.
             self.state = "sent"
 
-    def _apply_answers(self, answers: dict):
-        """Record what the SII says about single documents, when no envelope speaks for them."""
-        documents = self._on_board()
+    def _accept_known(self, documents, answers: dict):
+        """Record those of which the SII has another copy, with our signature."""
         for document in documents:
             answer = answers.get(document.id)
             if answer and answer.meaning.outcome is Outcome.ACCEPTED:
                 document._set_state("accepted", repairs_unknown=True)
-            elif self._is_missing(answer) and self._is_doubt_over():
+
+    def _apply_answers(self, answers: dict):
+        """Record what the SII says about single documents, when no envelope speaks for them."""
+        documents = self._on_board()
+        self._accept_known(documents, answers)
+        for document in self._on_board():
+            if self._is_missing(answers.get(document.id)) and self._is_doubt_over():
                 document._set_state("rejected", "rejected_no_trace", error_type="validation")
         if not any(document.state == "sent" for document in documents):
             self.state = "processed"
@@ -196,16 +203,15 @@ class DteEnvio(models.Model):
     def _verdict(self, count: TypeCount | None, answer: DocumentStatus | None) -> tuple[str | None, bool]:
         """Return the state of a document and whether repairs may concern it, from its type's counts or its own answer.
 
-        Counts decide when all documents of the type fared alike. Otherwise QueryEstDte tells whether this one was
-        received; it never tells about repairs. Nothing rejects a document of which a second copy may be there.
+        Counts accept when all documents of the type fared alike. Otherwise QueryEstDte tells whether this one was
+        received; it never tells about repairs. No count rejects by itself: the SII also rejects the second copy of a
+        document that it has accepted, which is what happens after a database was restored from an older dump.
         """
         if count and count.informed:
             if count.accepted == count.informed:
                 return "accepted", False
             if count.objected == count.informed:
                 return "objected", False
-            if count.rejected == count.informed and not self.twice:
-                return "rejected", False
         if not answer:
             return None, False
         outcome = answer.meaning.outcome
@@ -215,21 +221,36 @@ class DteEnvio(models.Model):
         if outcome in (Outcome.NOT_RECEIVED, Outcome.REJECTED):
             return (None if self.twice else "rejected"), False
         if outcome is not Outcome.ACCEPTED:
-            return None, False
+            held_by_other = self._is_all_rejected(count) and self._is_doubt_over()
+            return ("rejected" if held_by_other else None), False
         if count and not count.accepted and count.objected and not self.twice:
             return "objected", False
-        return "accepted", self.twice or not count or bool(count.objected)
+        return "accepted", self.twice or not count or bool(count.objected) or self._is_all_rejected(count)
+
+    def _is_all_rejected(self, count: TypeCount | None) -> bool:
+        return bool(count) and count.rejected == count.informed
 
     def _document_answers(self, client, status: EnvelopeStatus | None) -> dict[int, DocumentStatus]:
         """Ask for single documents where the envelope does not decide. Returns document id to answer."""
-        outcome = status.meaning.outcome if status else None
-        alone = not status or outcome is Outcome.REPEATED or (self.twice and outcome is Outcome.REJECTED)
-        if not alone and not (outcome is Outcome.PROCESSED or (outcome is Outcome.OBJECTED and status.counts)):
+        documents = self._on_board()
+        if status and not self._leaves_questions(status, documents):
             return {}
-        counts = {} if alone else self._counts_by_type(status)
+        counted = status and status.meaning.outcome in (Outcome.PROCESSED, Outcome.OBJECTED)
+        counts = self._counts_by_type(status) if counted else {}
         answers = {}
-        for document in self._on_board():
-            if not self._verdict(counts.get(document.dte_type), None)[0]:
-                ask = document._ask_signed if alone or self.twice else document._ask_plain
+        for document in documents:
+            count = counts.get(document.dte_type)
+            if not self._verdict(count, None)[0]:
+                # By its signature where another copy may be there; else by its data, which more senders may ask for.
+                signed = not counted or self.twice or self._is_all_rejected(count)
+                ask = document._ask_signed if signed else document._ask_plain
                 answers[document.id] = ask(client, self.sender_rut)
         return answers
+
+    def _leaves_questions(self, status: EnvelopeStatus, documents) -> bool:
+        """Tell whether the state of the envelope leaves open what became of its documents."""
+        outcome = status.meaning.outcome
+        if outcome is Outcome.REJECTED:
+            judged = status.state not in (_CARATULA, _FILE_LOST)
+            return self.twice or (judged and len(documents) == 1)
+        return outcome in (Outcome.PROCESSED, Outcome.REPEATED) or (outcome is Outcome.OBJECTED and bool(status.counts))

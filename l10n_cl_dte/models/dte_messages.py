@@ -241,8 +241,7 @@ STATES = {
     "being_corrected": _lt("Taken back to be corrected: confirm the invoice to issue it again with the same folio."),
     "accepted": _lt("Accepted by the SII."),
     "accepted_unknown_repairs": _lt(
-        "Accepted by the SII. The envelope had repairs; whether they concern this document stands in the SII's result "
-        "mail."
+        "Accepted by the SII. Whether it found anything to repair in this document stands in its result mail."
     ),
     "objected": _lt(
         "Accepted by the SII with repairs: it is valid. The reasons are in the SII's result mail; correct them with a "

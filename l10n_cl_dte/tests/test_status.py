@@ -1,7 +1,11 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+from datetime import timedelta
+from unittest.mock import patch
+
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
+from ..libs.sii_soap_client import SiiClient
 from .common import DteCommon
 
 
@@ -33,12 +37,38 @@ class TestStatus(DteCommon):
         self.assertEqual(moves.dte_status, "objected")
 
     def test_rejected(self):
-        # The counts are enough: the service for single documents is not asked.
-        self.fault("html", service="query_dte", count=9)
         moves = self.send_scripted("reject")
         told = self.ask(moves)
         self.assertIn("Rejected by the SII", told["message"])
         self.assertEqual((moves.dte_status, told["type"]), ("rejected", "warning"))
+
+    def test_a_second_copy_is_rejected_but_not_the_document(self):
+        """After the database was restored from an older dump documents leave again that the SII has accepted."""
+        for answer in ("counts", "whole"):
+            with self.subTest(answer=answer):
+                move = self.post()
+                with self.earlier(minutes=5):
+                    self.send_elsewhere(move)
+                if answer == "whole":
+                    self.fault("rfr")
+                self.send(move)
+                self.ask(move)
+                self.assertEqual((move.dte_status, move.dte_document_id.repairs_unknown), ("accepted", True))
+
+    def earlier(self, **delta):
+        """Sign as at an earlier time: an envelope signed within the same second has the same bytes."""
+        moment = self.company._dte_now() - timedelta(**delta)
+        return patch.object(type(self.company), "_dte_now", lambda _company: moment)
+
+    def test_rejected_is_not_concluded_while_the_sii_cannot_be_asked(self):
+        moves = self.send_scripted("reject")
+        self.fault("http_status", service="query_dte_av", status=503, count=9)
+        with patch.object(SiiClient, "_pause", return_value=True), self.assertRaises(UserError):
+            self.ask(moves)
+        self.assertEqual(moves.dte_status, "sent")
+        self.simulator.call("DELETE", "faults")
+        self.ask(moves)
+        self.assertEqual(moves.dte_status, "rejected")
 
     def test_a_receipt_is_not_acceptance(self):
         self.settings(delays={"process": 3600})
