@@ -44,17 +44,17 @@ class DteDocument(models.Model):
             for envio in self.envio_ids.filtered("attempts")
         )
 
-    def _is_folio_free(self) -> bool:
-        """Ask the SII whether it holds anything under the folio; a document that never left needs no question.
+    def _standing_now(self) -> str:
+        """Ask the SII what it has under the folio, see `_standing`; a document that never left needs no question.
 
         :raises UserError: when the SII cannot be asked
         """
         if not self.envio_ids.filtered("attempts"):
-            return True
+            return "nothing"
         try:
             client = self.company_id._dte_client(self.environment)
             asker = self.company_id._dte_load_credentials().holder_rut
-            return not self._is_at_sii(client, asker)
+            return self._standing(client, asker)
         except DteError as error:
             raise UserError(describe_error(self.env, error)) from error
 

@@ -149,14 +149,18 @@ class DteEnvio(models.Model):
     def _read_track_id(self, client):
         """Upload the same bytes once more inside the SII's memory, only to read the id; else do without it. Commits."""
         if self.content and fields.Datetime.now() < self.first_attempted_at + WINDOW:
-            self._upload_again(client)
+            self._upload_again(client, known=True)
             return
+        self._record_known()
+        self.env["ir.cron"]._commit_progress()
+
+    def _record_known(self):
+        """Record that the SII has it under a track id that nobody will ever know."""
         documents = self._on_board()
         self.write({"state": "sent", "due_at": False, "answered_at": fields.Datetime.now(), "message_code": False})
         documents._set_state("sent", failures=0, retry_at=False, error_type=False)
-        self.env["ir.cron"]._commit_progress()
 
-    def _upload_again(self, client):
+    def _upload_again(self, client, known: bool = False):
         """Upload the same bytes again, as one more attempt. The caller holds the guard. Commits."""
         now = fields.Datetime.now()
         self.write(
@@ -168,7 +172,7 @@ class DteEnvio(models.Model):
             }
         )
         self._on_board()._set_state("sending")
-        self._commit_and_upload(client, again=True)
+        self._commit_and_upload(client, again=True, known=known)
 
     @api.model
     def _ask_about_foreign(self, documents, line):
@@ -209,17 +213,23 @@ class DteDocument(models.Model):
     _inherit = "dte.document"
 
     def _is_at_sii(self, client, asker_rut: str) -> bool:
-        """Ask whether the SII has this document.
+        """Ask whether the SII has this document, or anything else under its folio. Errors as `_standing`."""
+        return self._standing(client, asker_rut) != "nothing"
+
+    def _standing(self, client, asker_rut: str) -> str:
+        """Ask what the SII has under the folio: `nothing`, `ours` (accepted, with our signature) or `something`.
 
         :raises DteError: the question was not answered
         """
-        for answer in (self._ask_signed, self._ask_plain):
-            status = answer(client, asker_rut)
+        for ask, accepted in ((self._ask_signed, "ours"), (self._ask_plain, "something")):
+            status = ask(client, asker_rut)
             meaning = DOCUMENT_STATES.get(status.state)
             if meaning and meaning.outcome is Outcome.NOT_RECEIVED:
-                return False
-            if meaning and (meaning.outcome in (Outcome.ACCEPTED, Outcome.REJECTED) or status.state == "DNK"):
-                return True
+                return "nothing"
+            if meaning and meaning.outcome is Outcome.ACCEPTED:
+                return accepted
+            if (meaning and meaning.outcome is Outcome.REJECTED) or status.state == "DNK":
+                return "something"
         raise NotDelivered("sii_question_failed", error_type="unavailable", sii_code=status.state, sii_text=status.text)
 
     def _ask_signed(self, client, _asker_rut):

@@ -5,6 +5,7 @@ import base64
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -28,6 +29,8 @@ _logger = logging.getLogger(__name__)
 MAX_BYTES = 1_000_000
 # How often the result of an upload is written before it is left to the reconciliation.
 RECORD_TRIES = 5
+# Between two questions about bytes whose second copy was refused.
+PATIENCE = timedelta(hours=1)
 # What a request needs besides the upload itself, in seconds.
 _ROOM = 30
 
@@ -287,10 +290,11 @@ class DteEnvio(models.Model):
                 self._commit_and_upload(client)
         documents._tell_and_commit()
 
-    def _commit_and_upload(self, client, again: bool = False):
+    def _commit_and_upload(self, client, again: bool = False, known: bool = False):
         """Make the intent durable, upload, and make the result durable. The caller holds the guard.
 
         :param again: the same bytes may be there already
+        :param known: the SII said that it has them; they go only to read their track id
         """
         parcel, company, environment = self._parcel(), self.company_id, self.environment
         # Commit 1: the intent is durable before a socket opens. Nothing is read from here on, so that no transaction is
@@ -301,7 +305,7 @@ class DteEnvio(models.Model):
                 receipt = client.upload(parcel.sender_rut, parcel.company_rut, parcel.file_name, parcel.content)
         except DteError as error:
             problem = error  # the name in the clause ends with it
-            self._commit_result(parcel.attempt, lambda: self._record_problem(problem, again))
+            self._commit_result(parcel.attempt, lambda: self._record_problem(problem, again, known))
         else:
             self._commit_result(parcel.attempt, lambda: self._record_receipt(receipt, again))
 
@@ -347,12 +351,15 @@ class DteEnvio(models.Model):
         )
         documents._set_state("sent", failures=0, retry_at=False, error_type=False)
 
-    def _record_problem(self, error: DteError, again: bool):
+    def _record_problem(self, error: DteError, again: bool, known: bool):
         """Record an upload that brought no receipt, by what the error proves."""
         certain = isinstance(error, (ConfigurationError, PermanentError, NotDelivered))
+        hopeless = isinstance(error, PermanentError) and self._is_doubt_over(self.first_attempted_at)
         if isinstance(error, ConfigurationError):
             self.env["dte.pause"]._begin(self.company_id, self.environment, error.code, error.params, self)
-        if not certain or (again and not isinstance(error, PermanentError)):
+        if known:
+            self._record_known()
+        elif not certain or (again and not hopeless):
             # An earlier upload of these bytes is still without an answer, whatever became of this one.
             self._record_unknown(error)
         elif isinstance(error, ConfigurationError):
@@ -379,6 +386,9 @@ class DteEnvio(models.Model):
     def _record_unknown(self, error: DteError):
         documents = self._on_board()
         due_at = self._resend_moment(self.company_id, self.first_attempted_at, self.attempted_at)
+        if isinstance(error, PermanentError):
+            # These bytes will not pass now; what became of the first ones is asked in peace.
+            due_at = fields.Datetime.now() + PATIENCE
         self.write({"state": "unknown", "due_at": due_at, **self._error_values(error)})
         documents._set_state("unknown", error.code, error.params, error_type=error.error_type)
 

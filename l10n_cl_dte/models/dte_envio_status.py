@@ -183,10 +183,10 @@ class DteEnvio(models.Model):
         if not any(document.state == "sent" for document in documents):
             self.state = "processed"
 
-    def _is_doubt_over(self) -> bool:
-        """Tell whether every copy of the envelope has been validated for certain: what the SII does not have then, it
-        has rejected."""
-        return fields.Datetime.now() > self.attempted_at + DOUBT
+    def _is_doubt_over(self, since=None) -> bool:
+        """Tell whether a copy uploaded then, the last one by default, has been validated for certain: what the SII does
+        not have after that it has rejected, or never had."""
+        return fields.Datetime.now() > (since or self.attempted_at) + DOUBT
 
     def _is_missing(self, answer: DocumentStatus | None) -> bool:
         return bool(answer) and answer.meaning.outcome is Outcome.NOT_RECEIVED

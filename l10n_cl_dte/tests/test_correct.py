@@ -114,12 +114,24 @@ class TestCorrect(DteCommon):
         self.refused(move, "did not answer the question")
         self.assertFalse(move.dte_document_id.superseded)
 
+    def test_a_copy_that_was_accepted_is_accepted(self):
+        """Correct would issue the sale a second time: the SII has the document, with our signature."""
+        move = self.post()
+        self.fault("upload_status", status=7, detail="LSX-00213", count=1)
+        self.send(move)
+        self.send_elsewhere(move)
+        with self.committing() as env:
+            told = move.with_env(env).action_dte_correct()
+        self.assertIn("Accepted by the SII", told["params"]["message"])
+        self.assertEqual((move.state, move.dte_status), ("posted", "accepted"))
+
     def test_folio_that_the_sii_holds_is_left_alone(self):
         move = self.post()
         folio, document = move.dte_folio, move.dte_document_id
         self.fault("upload_status", status=7, detail="LSX-00213", count=1)
         self.send(move)
         self.send_elsewhere(move)
+        self.fault("dnk", service="query_dte_av", count=9)
         self.correct(move)
         self.assertEqual((move.state, move.dte_document_id.id), ("draft", False))
         self.deliver(move)

@@ -182,8 +182,8 @@ class TestReconcile(DteCommon):
         self.assertEqual((self.move.dte_status, self.document.repairs_unknown), ("accepted", True))
 
     def test_refused_connection_of_the_second_try_proves_nothing(self):
-        self.lose_answer()
         self.settings(delays={"process": 36000})
+        self.lose_answer()
         self.wait(minutes=9)
         self.fault("upload_status", status=9)
         self.run_job()
@@ -202,6 +202,44 @@ class TestReconcile(DteCommon):
         self.assertTrue(self.envio.due_at)
         with patch.object(SiiClient, "_pause", return_value=True), self.assertRaises(UserError):
             self.send(self.move)
+
+    def test_a_refused_second_copy_says_nothing_about_the_first(self):
+        """The SII knows the document; the upload that should read its track id is refused for another reason."""
+        self.lose_answer()
+        self.simulator.call("POST", "process")
+        self.wait(minutes=9)
+        for status in (2, 7, 1):
+            with self.subTest(status=status):
+                self.envio.write({"state": "unknown", "track_id": False})
+                self.document._set_state("unknown")
+                self.fault("upload_status", service="upload", status=status, count=1)
+                self.run_job()
+                self.assertEqual((self.move.dte_status, self.move.dte_track_id), ("sent", False))
+        self.ask(self.move)
+        self.assertEqual(self.move.dte_status, "accepted")
+
+    def test_a_refused_second_copy_while_the_first_is_in_validation(self):
+        self.settings(delays={"process": 36000})
+        self.lose_answer()
+        self.wait(minutes=9)
+        self.fault("upload_status", service="upload", status=7, count=1)
+        self.run_job()
+        self.assertEqual(self.move.dte_status, "unknown")
+        self.simulator.call("POST", "process")
+        self.wait(hours=1)
+        self.run_job()
+        self.ask(self.move)
+        self.assertEqual(self.move.dte_status, "accepted")
+
+    def test_bytes_that_never_pass_reach_a_person_in_the_end(self):
+        self.lose_answer(step="body_received")
+        self.fault("upload_status", service="upload", status=7, detail="LSX-00213", count=99)
+        self.wait(minutes=9)
+        self.run_job()
+        self.assertEqual(self.move.dte_status, "unknown")
+        self.wait(hours=25)
+        self.run_job()
+        self.assertEqual(self.move.dte_status, "failed")
 
     def test_question_that_is_refused_is_asked_another_way(self):
         self.lose_answer()
