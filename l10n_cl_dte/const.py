@@ -23,3 +23,5 @@ SANTIAGO = ZoneInfo("America/Santiago")
 
 # First key of PostgreSQL advisory locks, so that they never meet those of other addons. The second key is a row id.
 GUARD_ENVIO = 1_144_407_041
+# One writer of the chain of seals per company. The second key is the company.
+GUARD_SEAL = 1_144_407_042

@@ -1,8 +1,10 @@
 -- Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
--- A copy of a production database cannot speak for the company: it works in the simulator, has no session, and nobody
--- can sign with its certificate. Documents keep the environment in which they were issued, so none of them is sent.
+-- A copy of a production database cannot speak for the company: it works in the simulator, has no session, nobody can
+-- sign with its certificate, and it does not write into the company's archive folder. Documents keep the environment in
+-- which they were issued, so none of them is sent.
 UPDATE res_company
    SET dte_environment = 'simulator',
        dte_simulator_url = NULL,
-       dte_certificate_id = NULL;
+       dte_certificate_id = NULL,
+       dte_archive_url = NULL;
 DELETE FROM dte_sii_session;

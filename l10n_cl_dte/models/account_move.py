@@ -1,6 +1,4 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-import base64
-
 from psycopg2 import errors as pgerrors
 
 from odoo import Command, api, fields, models
@@ -373,8 +371,7 @@ class AccountMove(models.Model):
     def _dte_xml(self) -> bytes:
         """Return the signed document of the invoice, ISO-8859-1 bytes."""
         # sudo: whoever may read the invoice may read its own document
-        backup = self.sudo().dte_document_id.backup_id.with_context(bin_size=False)
-        return base64.b64decode(backup.xml_content)
+        return self.sudo().dte_document_id._xml()
 
     def _get_alerts(self):
         # EXTENDS account

@@ -1,6 +1,4 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-import base64
-import hashlib
 import logging
 import re
 
@@ -112,6 +110,9 @@ class DteDocument(models.Model):
     ask_first = fields.Boolean(
         readonly=True, help="Somebody else may have sent it: the SII is asked before anything is sent."
     )
+    elsewhere = fields.Boolean(
+        readonly=True, help="Somebody else may have sent it, so an envelope of ours may hold its second copy."
+    )
     told = fields.Boolean(default=True, readonly=True, help="Queue, archive and invoice know about the state.")
     track_id = fields.Char(related="envio_id.track_id", string="Track ID")
     reference_ids = fields.Many2many(
@@ -218,7 +219,7 @@ class DteDocument(models.Model):
 
     @api.depends(
         "state", "message_code", "message_params", "envio_id.track_id", "envio_id.due_at", "reference_ids.state",
-        "repairs_unknown", "retry_at", "queued_at", "superseded",
+        "repairs_unknown", "retry_at", "queued_at", "superseded", "ask_first",
     )  # fmt: skip
     @api.depends_context("lang", "tz")
     def _compute_message(self):
@@ -256,6 +257,8 @@ class DteDocument(models.Model):
             return self._sentence("waiting", document=waiting[0].display_name)
         if self.state in ("to_send", "retry") and self.env["dte.pause"]._is_paused(self.company_id, self.environment):
             return self._sentence("paused")
+        if self.state == "retry" and self.ask_first:
+            return self._sentence("ask_first", when=self._moment(self.retry_at))
         if self.state == "retry" and self.retry_at:
             total = len(self.company_id._dte_retry_hours())
             return self._sentence("retry_next", when=self._moment(self.retry_at), number=self.failures, total=total)
@@ -345,9 +348,9 @@ class DteDocument(models.Model):
         return self.backup_id.action_download_xml()
 
     def _xml(self) -> bytes:
-        """Return the signed bytes from the archive, ISO-8859-1."""
+        """Return the signed bytes from the first copy of the archive that is intact, ISO-8859-1, b"" when none is."""
         self.ensure_one()
-        return base64.b64decode(self.backup_id.with_context(bin_size=False).xml_content)
+        return self.backup_id._find_intact()
 
     def _checked_xml(self) -> bytes:
         """Return the signed bytes from the archive, after making sure that they are what was signed.
@@ -355,8 +358,6 @@ class DteDocument(models.Model):
         :raises DocumentError: `archive_damaged`
         """
         xml = self._xml()
-        if hashlib.sha256(xml).hexdigest() != self.backup_id.sha256:
-            raise DocumentError([], "archive_damaged")
         try:
             envio_lib.read_key(xml)
         except DocumentError as error:

@@ -40,8 +40,7 @@ class DteDocument(models.Model):
 
     def _is_refused_everywhere(self) -> bool:
         return all(
-            not envio.twice
-            and (envio.state in _REFUSED_FOR_GOOD or (envio.state == "processed" and self.state == "rejected"))
+            envio.state in _REFUSED_FOR_GOOD or (envio.state == "processed" and self.state == "rejected")
             for envio in self.envio_ids.filtered("attempts")
         )
 

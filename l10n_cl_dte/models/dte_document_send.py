@@ -46,6 +46,7 @@ class DteDocument(models.Model):
             & Domain("environment", "=", company.dte_environment)
             & Domain("state", "=", "retry")
             & Domain("retry_at", "<=", fields.Datetime.now())
+            & Domain("superseded", "=", False)
             & Domain("ask_first", "=", True)
         )
 

@@ -158,6 +158,7 @@ class DteEnvio(models.Model):
                 "sender_rut": credentials.holder_rut,
                 "document_ids": [(6, 0, good.ids)],
                 "document_count": len(good),
+                "twice": any(good.mapped("elsewhere")),
                 "attempts": 1,
                 "first_attempted_at": now,
                 "attempted_at": now,

@@ -242,7 +242,7 @@ class DteEnvio(models.Model):
         locked = due.try_lock_for_update(allow_referencing=True)
         claimed, size = due.browse(), 0
         for document in locked:
-            size += len(document._xml())
+            size += document.backup_id.xml_size
             if claimed and size > MAX_BYTES:
                 break
             claimed |= document

@@ -2,6 +2,7 @@
 """The SII's verdict: asked per envelope, told by its counts, and per document where these do not decide."""
 
 import logging
+from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -16,6 +17,9 @@ _logger = logging.getLogger(__name__)
 
 # Envelopes asked about in one run of the cron, between two commits each.
 POLL_LIMIT = 200
+
+# A rejected document is "not received" for ever, one in validation for hours; after a day it is not in validation.
+DOUBT = timedelta(hours=24)
 
 _CARATULA, _FILE_LOST = "RCT", "VOF"
 
@@ -154,6 +158,8 @@ class DteEnvio(models.Model):
             verdict, unsure = self._verdict(counts.get(document.dte_type), answers.get(document.id))
             if verdict:
                 document._set_state(verdict, repairs_unknown=unsure)
+            elif self.twice and self._is_doubt_over() and self._is_missing(answers.get(document.id)):
+                document._set_state("rejected", "rejected_no_trace", error_type="validation")
         if any(document.state == "sent" for document in documents):
             # The SII has not told about some of them yet: ask again.
             self.state = "sent"
@@ -165,8 +171,18 @@ class DteEnvio(models.Model):
             answer = answers.get(document.id)
             if answer and answer.meaning.outcome is Outcome.ACCEPTED:
                 document._set_state("accepted", repairs_unknown=True)
+            elif self._is_missing(answer) and self._is_doubt_over():
+                document._set_state("rejected", "rejected_no_trace", error_type="validation")
         if not any(document.state == "sent" for document in documents):
             self.state = "processed"
+
+    def _is_doubt_over(self) -> bool:
+        """Tell whether every copy of the envelope has been validated for certain: what the SII does not have then, it
+        has rejected."""
+        return fields.Datetime.now() > self.attempted_at + DOUBT
+
+    def _is_missing(self, answer: DocumentStatus | None) -> bool:
+        return bool(answer) and answer.meaning.outcome is Outcome.NOT_RECEIVED
 
     def _counts_by_type(self, status: EnvelopeStatus) -> dict[str, TypeCount]:
         """Return the counts of types of which the SII counted as many documents as we sent."""

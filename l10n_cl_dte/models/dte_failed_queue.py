@@ -263,6 +263,7 @@ class DteFailedQueue(models.Model):
             queued_at=document.queued_at or fields.Datetime.now(),
             error_type=error_type,
             ask_first=not permanent,
+            elsewhere=True,
         )
         document._tell()
         row = self.sudo().search([("document_id", "=", document.id)], order="id desc", limit=1)

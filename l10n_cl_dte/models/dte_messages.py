@@ -224,6 +224,7 @@ STATES = {
         "The SII refused the signature of the envelope in which it travelled. It leaves again once the other half of "
         "the documents has its answer."
     ),
+    "ask_first": _lt("The SII is asked about it before anything is sent: %(when)s."),
     "retry_next": _lt("Next attempt: %(when)s (failed attempts: %(number)s, further ones allowed: %(total)s)."),
     "attempts_used_up": _lt(
         "%(count)s attempts failed. It is not tried again by itself: press Send DTE once the SII can be reached."
@@ -251,12 +252,17 @@ STATES = {
         "Rejected by the SII with its whole envelope (%(sii_code)s %(sii_text)s): it is not a valid document. The "
         "reasons are in the SII's result mail."
     ),
+    "rejected_no_trace": _lt(
+        "The SII does not have it a day after its envelope was validated: it has rejected it. The reasons are in the "
+        "SII's result mail."
+    ),
     "unknown": _lt(
         "The SII may or may not have received it. It is not sent again until the SII has been asked, so that it does "
         "not arrive twice."
     ),
     "unknown_next": _lt("The SII is asked about it: %(when)s."),
     "sender_died": _lt("The server stopped while it was being sent."),
+    "restored": _lt("Restored from the archive, which does not say what the SII answered."),
     "reference_rejected": _lt("Not sent: the document that it corrects, %(document)s, was rejected by the SII."),
 }
 

@@ -66,25 +66,38 @@ class DteSiiSession(models.Model):
                 continue
         raise NotDelivered("sii_login_failed", error_type="unavailable")
 
+    def _is_usable(self, token, obtained_at, refused) -> bool:
+        return bool(token) and token != refused and obtained_at > fields.Datetime.now() - LIFE
+
     def _token_in_transaction(self, cr, company, environment, refused):
         # Read with this cursor: the caller's may have no transaction open, and none shall be opened while it uploads.
         company = company.with_env(company.env(cr=cr))
         # sudo: certificates are for administrators; the login is lent to who may send or ask
         certificate = company.sudo().dte_certificate_id
         credentials = company._dte_load_credentials()
+        key = (company.id, certificate.id, environment)
+        cr.execute(
+            SQL(
+                "SELECT token, obtained_at FROM dte_sii_session WHERE company_id = %s AND certificate_id = %s"
+                " AND environment = %s AND channel = 'classic'",
+                *key,
+            )
+        )
+        known = cr.fetchone()
+        if known and self._is_usable(*known, refused):
+            # Nobody waits for anybody while the token lives.
+            return known[0]
         cr.execute(
             SQL(
                 "INSERT INTO dte_sii_session (company_id, certificate_id, environment, channel)"
                 " VALUES (%s, %s, %s, 'classic')"
                 " ON CONFLICT (company_id, certificate_id, environment, channel)"
                 " DO UPDATE SET channel = EXCLUDED.channel RETURNING id, token, obtained_at",
-                company.id,
-                certificate.id,
-                environment,
+                *key,
             )
         )
         session_id, token, obtained_at = cr.fetchone()
-        if token and token != refused and obtained_at > fields.Datetime.now() - LIFE:
+        if self._is_usable(token, obtained_at, refused):
             return token
         client = SiiClient(company._dte_base_url(environment))
         with self.env["dte.sii.call"]._logged(company, environment, "login"):

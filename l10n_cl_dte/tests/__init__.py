@@ -2,6 +2,11 @@
 from . import (
     test_access,
     test_amounts,
+    test_archive_access,
+    test_archive_check,
+    test_archive_files,
+    test_archive_guard,
+    test_archive_restore,
     test_caf,
     test_certificate,
     test_correct,

@@ -153,6 +153,23 @@ class TestReconcile(DteCommon):
         self.ask(self.move)
         self.assertEqual(self.move.dte_status, "accepted")
 
+    def test_rejected_in_both_copies(self):
+        """A rejected document is "not received" for ever: after a day nothing can be in validation any more."""
+        self.simulator.call("POST", "verdict", issuer=self.rut, type=33, folio=self.move.dte_folio, outcome="reject",
+                            count=2)  # fmt: skip
+        self.settings(delays={"process": 36000})
+        self.kill(at="receipt")
+        self.wait(hours=2)
+        self.run_job()
+        self.ask(self.move)
+        self.assertEqual((self.move.dte_status, self.envio.twice), ("sent", True))
+        self.wait(hours=25)
+        self.ask(self.move)
+        self.assertEqual(self.move.dte_status, "rejected")
+        with self.committing() as env:
+            self.move.with_env(env).action_dte_correct()
+        self.assertEqual(self.move.state, "draft")
+
     def test_known_but_too_late_for_the_track_id(self):
         self.kill(at="receipt")
         self.simulator.call("POST", "process")

@@ -1,2 +1,8 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-from . import account_debit_note, account_move_reversal, dte_certificate_load
+from . import (
+    account_debit_note,
+    account_move_reversal,
+    dte_archive_export,
+    dte_archive_restore,
+    dte_certificate_load,
+)

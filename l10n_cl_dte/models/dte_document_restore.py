@@ -1,0 +1,129 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+import logging
+
+from odoo import api, fields, models
+
+from ..libs.archive_layout import Facts, Place
+from .dte_document import VERDICTS
+
+_logger = logging.getLogger(__name__)
+
+
+class DteDocument(models.Model):
+    """Rows of documents that come back from the archive folder, without their invoice."""
+
+    _inherit = "dte.document"
+
+    @api.model
+    def _restored_state(self, known: dict) -> str:
+        """Return the state that is true of a document of which only the archive is left.
+
+        The companion file tells a final verdict or a track id if the SII had given them when it was written. A verdict
+        is final, so it still holds. With a track id the document did reach the SII and its verdict can be asked for:
+        `sent`. Without one nobody knows whether it was sent after the file was written: it is due for another attempt,
+        which begins with asking the SII (`ask_first`). Accepted is never assumed.
+        """
+        if known.get("state") in VERDICTS:
+            return known["state"]
+        return "sent" if known.get("track_id") and known.get("sender_rut") else "retry"
+
+    @api.model
+    def _restore(self, company, backup, place: Place, facts: Facts, known: dict):
+        """Create the row of a document restored from the archive: the only one whose state is not set by `_set_state`.
+
+        :param known: what the companion file tells, {} when it is lost
+        """
+        live = self.search(
+            [
+                ("company_id", "=", company.id),
+                ("environment", "=", place.environment),
+                ("dte_type", "=", str(place.dte_type)),
+                ("folio", "=", place.folio),
+                ("superseded", "=", False),
+            ]
+        )
+        if live and live.version < place.version:
+            # The newer version is what was issued last with this folio.
+            live.superseded = True
+            live.flush_recordset()
+        state = self._restored_state(known)
+        document_type = (
+            self.env["l10n_latam.document.type"]
+            .with_context(active_test=False)
+            .search([("code", "=", str(place.dte_type)), ("country_id.code", "=", "CL")], limit=1)
+        )
+        caf = (
+            self.env["dte.caf"]
+            .with_context(active_test=False)
+            .search(
+                [
+                    ("company_id", "=", company.id),
+                    ("environment", "=", place.environment),
+                    ("dte_type", "=", str(place.dte_type)),
+                    ("folio_from", "<=", place.folio),
+                    ("folio_to", ">=", place.folio),
+                ],
+                limit=1,
+            )
+        )
+        document = self.create(
+            {
+                "company_id": company.id,
+                "environment": place.environment,
+                "dte_type": str(place.dte_type),
+                "document_type_id": document_type.id,
+                "folio": place.folio,
+                "version": place.version,
+                "superseded": bool(live and live.version > place.version),
+                "issuer_rut": place.issuer_rut,
+                "receiver_rut": facts.receiver_rut,
+                "receiver_name": facts.receiver_name,
+                "issue_date": facts.issue_date,
+                "signed_at": known["signed_at"],
+                "amount_total": facts.total,
+                "state": state,
+                "message_code": "restored" if state == "retry" else False,
+                "ask_first": state == "retry",
+                "elsewhere": state == "retry",
+                "retry_at": fields.Datetime.now() if state == "retry" else False,
+                "told": False,
+                "verdict_at": known.get("verdict_at") if state in VERDICTS else False,
+                "caf_id": caf.id,
+                "backup_id": backup.id,
+            }
+        )
+        if state == "sent":
+            envio = self._restored_envio(company, place.environment, known)
+            envio.document_ids = [(4, document.id)]
+            envio.document_count = len(envio.document_ids)
+            document.envio_id = envio
+        _logger.info(
+            "dte_status_changed company=%s type=%s folio=%s from=archive to=%s",
+            place.issuer_rut, place.dte_type, place.folio, state,
+        )  # fmt: skip
+        return document
+
+    @api.model
+    def _restored_envio(self, company, environment: str, known: dict):
+        """Return the envelope of a track id, so that the SII is asked about it; its bytes are lost."""
+        envios = self.env["dte.envio"]
+        return envios.search(
+            [
+                ("company_id", "=", company.id),
+                ("environment", "=", environment),
+                ("track_id", "=", known["track_id"]),
+            ],
+            limit=1,
+        ) or envios.create(
+            {
+                "company_id": company.id,
+                "environment": environment,
+                "state": "sent",
+                "sha256": known.get("envelope_sha256") or "",
+                "sender_rut": known["sender_rut"],
+                "track_id": known["track_id"],
+                "attempts": 1,
+                "first_attempted_at": known.get("sent_at") or known["signed_at"],
+                "attempted_at": known.get("sent_at") or known["signed_at"],
+            }
+        )
