@@ -4,7 +4,7 @@ from odoo.tests import new_test_user, tagged
 
 from .common import DteCommon
 
-READ_ONLY = ("dte.document", "dte.envio", "dte.backup")
+READ_ONLY = ("dte.document", "dte.envio", "dte.backup", "dte.failed.queue", "dte.pause")
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
@@ -25,10 +25,25 @@ class TestAccess(DteCommon):
     def test_a_new_company_cannot_issue_real_documents(self):
         self.assertEqual(self.stranger.company_id.sudo().dte_environment, "certification")
 
-    def test_nobody_writes_documents_envelopes_or_archive(self):
+    def records(self):
+        """Return one record of each model that nobody writes."""
+        self.fault("upload_status", status=9, count=1)
         move = self.post()
         self.send(move)
-        records = (move.dte_document_id, move.dte_document_id.envio_id, move.dte_document_id.backup_id)
+        document = move.dte_document_id
+        pause = self.env["dte.pause"].sudo()
+        pause._begin(self.company, "simulator", "sii_upload_forbidden", {}, document.sudo().envio_id)
+        return (
+            document,
+            document.envio_id,
+            document.backup_id,
+            self.env["dte.failed.queue"].search([("document_id", "=", document.id)]),
+            pause.search([("company_id", "=", self.company.id)]).with_env(self.env),
+        )
+
+    def test_nobody_writes_documents_envelopes_queue_or_archive(self):
+        records = self.records()
+        self.assertEqual({record._name for record in records if record}, set(READ_ONLY))
         for user in (self.dte_user, self.manager):
             for record in records:
                 own = record.with_user(user)
@@ -71,9 +86,7 @@ class TestAccess(DteCommon):
             session.with_user(self.admin).read(["token"])
 
     def test_other_companies_are_not_seen(self):
-        move = self.post()
-        document = move.dte_document_id
-        for record in (document, document.backup_id, self.env["dte.caf"].search([], limit=1)):
+        for record in (*self.records(), self.env["dte.caf"].search([], limit=1)):
             with self.assertRaises(AccessError):
                 record.with_user(self.stranger).with_context(allowed_company_ids=self.stranger.company_ids.ids).read(
                     ["display_name"]
@@ -81,9 +94,18 @@ class TestAccess(DteCommon):
 
     def test_public_methods_check_rights(self):
         """Every public method can be called over RPC by anybody."""
-        document = self.post().dte_document_id
+        document, envio, backup, row, pause = self.records()
         for user in (self.invoicer, self.reader, self.stranger):
             for record, method in (
+                (envio, "action_check_status"),
+                (envio, "action_download"),
+                (backup, "restore_dte_xml"),
+                (row, "action_retry_now"),
+                (row, "action_abandon"),
+                (row, "action_reopen"),
+                (row, "retry_send"),
+                (pause, "action_resume"),
+                (document.move_id, "action_dte_correct"),
                 (document, "action_send"),
                 (document, "action_check_status"),
                 (document, "action_download_xml"),

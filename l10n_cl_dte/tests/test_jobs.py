@@ -4,7 +4,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from odoo.tests import tagged
-from odoo.tools import config
+from odoo.tools import config, mute_logger
 
 from ..libs.exceptions import ConfigurationError
 from ..libs.sii_soap_client import SiiClient
@@ -122,6 +122,24 @@ class TestJobs(DteCommon):
         mine = self.queue(self.post())
         other.dte_simulator_resolution_date = False
         self.run_job()
+        self.assertEqual((mine.dte_status, theirs.dte_status), ("sent", "to_send"))
+
+    def test_an_unexpected_error_of_one_company_is_not_the_others(self):
+        """A database error leaves the cursor unusable until it is rolled back."""
+        other = self.second_company()
+        theirs, mine = self.queue(self.post_in(other)), self.queue(self.post())
+        turn = type(self.env["dte.envio"])._serve_turn
+
+        def broken(envios, company, *args):
+            if company == other:
+                envios.env.cr.execute("SELECT 1 / 0")
+            return turn(envios, company, *args)
+
+        with (
+            patch.object(type(self.env["dte.envio"]), "_serve_turn", broken),
+            mute_logger("odoo.sql_db", "odoo.addons.l10n_cl_dte.models.dte_envio_send"),
+        ):
+            self.run_job()
         self.assertEqual((mine.dte_status, theirs.dte_status), ("sent", "to_send"))
 
     def second_company(self):

@@ -1,5 +1,7 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+from contextlib import suppress
 from datetime import timedelta
+from unittest.mock import patch
 
 from psycopg2 import IntegrityError
 
@@ -8,7 +10,12 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..libs.sii_soap_client import SiiClient
 from .common import DteCommon
+
+
+class Killed(BaseException):
+    """The process ends here."""
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
@@ -199,6 +206,44 @@ class TestQueue(DteCommon):
         self.env.invalidate_all()
         self.run_job()
         self.assertEqual(self.row(move).state, "pending")
+
+    def test_kinds_of_errors(self):
+        """Each kind of failure has its own class, from what happened and not from words."""
+        self.send(self.post())
+        for fault, state, error_type in (
+            ({"kind": "cut", "step": "body_received", "service": "upload"}, "unknown", "connection"),
+            ({"kind": "upload_status", "status": 3, "count": 1, "service": "upload"}, "retry", "unavailable"),
+            ({"kind": "upload_status", "status": 7, "count": 1, "service": "upload"}, "failed", "validation"),
+            ({"kind": "http_status", "status": 503, "count": 1, "service": "upload"}, "unknown", "unavailable"),
+            ({"kind": "truncate", "count": 1, "service": "upload"}, "unknown", "unavailable"),
+        ):
+            with self.subTest(fault=fault), patch.object(SiiClient, "_pause", return_value=True):
+                self.fault(**fault)
+                move = self.post()
+                self.send(move)
+                self.assertEqual((move.dte_status, self.row(move).error_type), (state, error_type))
+                self.simulator.call("DELETE", "faults")
+        self.company.sudo().dte_simulator_url = "http://127.0.0.1:9"
+        move = self.post()
+        with patch.object(SiiClient, "_pause", return_value=True):
+            self.send(move)
+        self.assertEqual((move.dte_status, self.row(move).error_type), ("retry", "connection"))
+
+    def test_others_see_that_an_attempt_is_running(self):
+        """The state of the row is part of the claim, which is committed before the upload."""
+        move = self.failed()
+        self.wait(minutes=61)
+        with suppress(Killed), patch.object(SiiClient, "upload", side_effect=Killed):
+            self.run_retries()
+        self.env.invalidate_all()
+        seen = (self.row(move).state, move.dte_status)
+        self.assertEqual(seen, ("retrying", "sending"))
+
+    def test_the_users_error_does_not_undo_the_row(self):
+        """The user is told of the failure by a message, not by an exception that takes the row with it."""
+        move = self.failed()
+        self.env.cr.execute("SELECT count(*) FROM dte_failed_queue WHERE move_id = %s", [move.id])
+        self.assertEqual(self.env.cr.fetchone(), (1,))
 
     def add(self, move, error_type="connection", user=None, **values):
         content = values.pop("content", None) or move._dte_xml()
