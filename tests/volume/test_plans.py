@@ -17,6 +17,8 @@ CLAIMS = {"claim_fresh": "dte_document_due", "claim_retry": "dte_document_retry_
 FREQUENT = ("claim_fresh", "claim_retry", "has_due", "has_due_retries", "last_used_in_range")
 # Rows read by one of them, envelopes of 50 and notes that wait taken into account.
 FEW = 500
+# An index that is read from end to end is no better than the table.
+MANY = 30_000
 MILLISECONDS = 50
 
 
@@ -59,7 +61,7 @@ def test_nothing_reads_a_whole_table(plans):
         for name, queries in plans.items()
         for query in queries
         for node in scans(query)
-        if node["Node Type"] == "Seq Scan" and node["Relation Name"] in LARGE
+        if node["Relation Name"] in LARGE and (node["Node Type"] == "Seq Scan" or rows_read(node) > MANY)
     ]
     assert not whole
 
