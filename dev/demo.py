@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import subprocess
 import time
 import urllib.request
@@ -18,6 +19,7 @@ from dev.postgres import is_free
 DATABASE = "demo"
 SCRIPT = ROOT / "dev" / "demo_issue.py"
 PASSWORD = RUN / "demo-password"
+ARCHIVE = RUN / "demo-archive"
 GIVE_ADMIN_ITS_OWN = """
 import os
 env.ref("base.user_admin").password = os.environ["DTE_DEMO_PASSWORD"]
@@ -44,6 +46,8 @@ def demo(env: Env) -> int:
 def prepare(env: Env) -> None:
     """A fresh database whose user admin has a password made for it."""
     databases.create(env, DATABASE)
+    # The archive of another database: its documents have the same folios.
+    shutil.rmtree(ARCHIVE, ignore_errors=True)
     PASSWORD.touch(mode=0o600)
     PASSWORD.write_text(secrets.token_urlsafe(9), encoding="ascii")
     if databases.run_code(env, DATABASE, GIVE_ADMIN_ITS_OWN, DTE_DEMO_PASSWORD=PASSWORD.read_text(encoding="ascii")):
@@ -55,7 +59,9 @@ def issue(env: Env, url: str) -> int:
     result = RUN / "demo.json"
     result.unlink(missing_ok=True)
     log = LOG / "demo-issue.log"
-    code = databases.run_script(env, DATABASE, SCRIPT, log, DTE_SIMULATOR_URL=url, DTE_DEMO_RESULT=str(result))
+    ARCHIVE.mkdir(exist_ok=True)
+    variables = {"DTE_SIMULATOR_URL": url, "DTE_DEMO_RESULT": str(result), "DTE_DEMO_ARCHIVE": str(ARCHIVE)}
+    code = databases.run_script(env, DATABASE, SCRIPT, log, **variables)
     if code:
         say(f"The demo failed (exit code {code}).\n{tail(log, 40)}\nFull log: {log}")
     elif not result.exists():

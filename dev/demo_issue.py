@@ -54,6 +54,7 @@ def make_company(env, company, simulator):
     company.name = "Servicios y Equipos Ñuñoa SpA"
     env["account.chart.template"].try_loading("cl", company)
     set_up_company(company, simulator, RUT)
+    company.dte_archive_url = os.environ.get("DTE_DEMO_ARCHIVE")
     journal(env, company).write({"dte_enabled": True, "name": "Facturas de cliente"})
     for dte_type in (33, 34, 56, 61):
         content = simulator.caf(RUT, dte_type, 1, 200)

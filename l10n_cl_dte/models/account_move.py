@@ -277,6 +277,14 @@ class AccountMove(models.Model):
     @api.constrains("state")
     def _check_dte_stays_posted(self):
         for move in self:
+            if move.state == "cancel" and move._dte_is_corrected():
+                raise UserError(
+                    self.env._(
+                        "%s keeps the folio of the document that is being corrected: confirm it again. To annul the "
+                        "operation issue it and annul it with a credit note.",
+                        move.display_name,
+                    )
+                )
             kept = move._dte_is_corrected() and move.state == "draft"
             if move.state != "posted" and move.dte_document_id and not kept:
                 raise UserError(
@@ -377,14 +385,16 @@ class AccountMove(models.Model):
         # EXTENDS account
         alerts = super()._get_alerts()
         document = self.sudo().dte_document_id  # sudo: readers of the invoice may know how it stands
-        if document.state in ("failed", "rejected", "unknown", "retry"):
+        if document.superseded:
+            alerts["dte_status"] = {"level": "info", "message": document.message}
+        elif document.state in ("failed", "rejected", "unknown", "retry"):
             alerts["dte_status"] = {
                 "level": "danger" if document.state in ("failed", "rejected") else "warning",
                 "message": document.message,
             }
         return alerts
 
-    @api.depends("dte_document_id.state", "dte_document_id.message_code")
+    @api.depends("dte_document_id.state", "dte_document_id.message_code", "dte_document_id.superseded")
     def _compute_alerts(self):
         # EXTENDS account
         return super()._compute_alerts()

@@ -2,6 +2,7 @@
 """Codes of the pipeline and of the SII as sentences in the user's language: what is wrong and what to do."""
 
 import logging
+import re
 from collections import defaultdict
 
 from odoo.tools import LazyTranslate
@@ -225,7 +226,7 @@ STATES = {
         "the documents has its answer."
     ),
     "ask_first": _lt("The SII is asked about it before anything is sent: %(when)s."),
-    "retry_next": _lt("Next attempt: %(when)s (failed attempts: %(number)s, further ones allowed: %(total)s)."),
+    "retry_next": _lt("Next attempt: %(when)s (retry %(number)s of %(total)s)."),
     "attempts_used_up": _lt(
         "%(count)s attempts failed. It is not tried again by itself: press Send DTE once the SII can be reached."
     ),
@@ -247,10 +248,13 @@ STATES = {
         "Accepted by the SII with repairs: it is valid. The reasons are in the SII's result mail; correct them with a "
         "credit or debit note if needed."
     ),
-    "rejected": _lt("Rejected by the SII: it is not a valid document. The reasons are in the SII's result mail."),
+    "rejected": _lt(
+        "Rejected by the SII: it is not a valid document. The reasons are in the SII's result mail. Press Correct to "
+        "issue it again with the same folio."
+    ),
     "rejected_whole": _lt(
         "Rejected by the SII with its whole envelope (%(sii_code)s %(sii_text)s): it is not a valid document. The "
-        "reasons are in the SII's result mail."
+        "reasons are in the SII's result mail. Press Correct to issue it again with the same folio."
     ),
     "rejected_no_trace": _lt(
         "The SII does not have it a day after its envelope was validated: it has rejected it. The reasons are in the "
@@ -274,7 +278,9 @@ def describe(env, table: dict, code: str, params: dict | None = None) -> str:
         return code
     values = defaultdict(str, {name: "" if value is None else value for name, value in (params or {}).items()})
     sentence = env._(table[code])
-    return " ".join((sentence % values).replace("( )", "").split())
+    text = " ".join((sentence % values).split())
+    # What the SII did not say leaves a gap in brackets.
+    return re.sub(r"\s*\(\s*\)", "", text).replace(" )", ")")
 
 
 def describe_error(env, error) -> str:

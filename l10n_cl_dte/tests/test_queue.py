@@ -61,6 +61,11 @@ class TestQueue(DteCommon):
         self.assertIn("Next attempt", move.dte_message)
         self.assertTrue(any("Next attempt" in (note.body or "") for note in move.message_ids))
 
+    def test_the_message_says_which_retry_is_next(self):
+        move = self.failed()
+        self.assertIn("(retry 1 of 5)", move.dte_message)
+        self.assertNotIn(" )", move.dte_message)
+
     def test_not_sent_before_it_is_due(self):
         move = self.failed()
         uploads = len(self.uploads())
