@@ -43,7 +43,7 @@ def run_tests(env: Env, part: str = "") -> int:
     if part and part not in PARTS:
         raise Stop(f"PART={part} is not one of {', '.join(PARTS)}.")
     results = []
-    for name in [part] if part else PARTS:
+    for name in [part] if part else [name for name in PARTS if name not in ON_REQUEST]:
         missing, run = PARTS[name]
         if reason := missing():
             say(f"{name}: {reason}, nothing to run")
@@ -141,6 +141,12 @@ def concurrency(env: Env, name: str) -> Result:
         return run_pytest(env, name, env.variables(DTE_DATABASE=database, **variables))
 
 
+def volume(env: Env, name: str) -> Result:
+    """With a fresh database (DTE_DATABASE), which the tests fill."""
+    with databases.scratch(env, name) as database:
+        return run_pytest(env, name, env.variables(DTE_DATABASE=database))
+
+
 def odoo(env: Env, name: str) -> Result:
     return run_odoo(env, name, ODOO_TAGS)
 
@@ -195,4 +201,7 @@ PARTS = {
     "browser": (no_browser_tests, browser),
     "concurrency": (no_folder("concurrency"), concurrency),
     "dev": (no_folder("dev"), with_odoo),
+    "volume": (no_folder("volume"), volume),
 }
+# Parts that run only when they are asked for by name.
+ON_REQUEST = ("volume",)

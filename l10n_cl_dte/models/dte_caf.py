@@ -278,11 +278,13 @@ class DteCaf(models.Model):
                     (SELECT MAX(folio) FROM dte_document
                       WHERE company_id = caf.company_id AND environment = caf.environment AND dte_type = caf.dte_type
                         AND folio BETWEEN caf.folio_from AND caf.folio_to),
-                    (SELECT MAX(move.sequence_number) FROM account_move move
-                       JOIN l10n_latam_document_type doc_type ON doc_type.id = move.l10n_latam_document_type_id
-                      WHERE move.company_id = caf.company_id AND move.dte_environment = caf.environment
-                        AND doc_type.code = caf.dte_type AND move.name IS NOT NULL
-                        AND move.sequence_number BETWEEN caf.folio_from AND caf.folio_to)),
+                    -- LATERAL: the last of each type is one step in the index, a join reads all invoices of the range
+                    (SELECT MAX(used.last) FROM l10n_latam_document_type doc_type, LATERAL
+                      (SELECT MAX(sequence_number) AS last FROM account_move
+                        WHERE company_id = caf.company_id AND dte_environment = caf.environment
+                          AND l10n_latam_document_type_id = doc_type.id AND name IS NOT NULL
+                          AND sequence_number BETWEEN caf.folio_from AND caf.folio_to) used
+                      WHERE doc_type.code = caf.dte_type)),
                     caf.folio_from - 1)
                   FROM dte_caf caf
                  WHERE caf.id IN %s

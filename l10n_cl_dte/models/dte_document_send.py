@@ -7,6 +7,11 @@ from odoo.fields import Domain
 
 from .dte_document import SENDABLE
 
+# What waits longest comes first. Each is the order of the index on these documents, so that finding the first of them
+# takes no longer when many wait.
+FRESH_ORDER = "signed_at, id"
+RETRY_ORDER = "retry_at, id"
+
 
 class DteDocument(models.Model):
     _inherit = "dte.document"

@@ -22,6 +22,7 @@ from ..libs.exceptions import (
 )
 from ..libs.sii_soap_client import SiiClient, UploadReceipt
 from . import dte_messages
+from .dte_document_send import FRESH_ORDER, RETRY_ORDER
 
 _logger = logging.getLogger(__name__)
 
@@ -193,19 +194,17 @@ class DteEnvio(models.Model):
                 raise ConfigurationError("company_incomplete", problems=" ".join(texts))
             lines[company.id] = self._open_line(company)
         line = lines[company.id]
-        documents = self.env["dte.document"]
-        if retries:
-            foreign = documents.search(documents._foreign_domain(company), limit=company.dte_envio_size)
-            self._ask_about_foreign(foreign, line)
         half = self._claim_half_of(company, line.credentials)
-        fresh = half or self._claim(company, documents._fresh_domain(company), line.credentials)
-        sent, go_on = self._send_turn(fresh, line)
+        sent, go_on = self._send_turn(half or self._claim_fresh(company, line.credentials), line)
         if retries and go_on:
-            more, go_on = self._send_turn(
-                self._claim(company, documents._retry_domain(company), line.credentials), line
-            )
+            self._ask_about_foreign(self._foreign_due(company), line)
+            more, go_on = self._send_turn(self._claim_retry(company, line.credentials), line)
             return sent + more, go_on and bool(sent + more)
         return sent, go_on and bool(sent)
+
+    def _foreign_due(self, company):
+        documents = self.env["dte.document"]
+        return documents.search(documents._foreign_domain(company), order=RETRY_ORDER, limit=company.dte_envio_size)
 
     def _send_turn(self, envio, line):
         if not envio:
@@ -222,12 +221,14 @@ class DteEnvio(models.Model):
     def _has_due(self, company, retries: bool) -> bool:
         if self.env["dte.pause"]._is_paused(company, company.dte_environment):
             return False
+        if self.search_count(self._planned_domain(company), limit=1):
+            return True
         documents = self.env["dte.document"]
-        domains = [documents._fresh_domain(company)]
+        kinds = [(documents._fresh_domain(company), FRESH_ORDER)]
         if retries:
-            domains += [documents._retry_domain(company), documents._foreign_domain(company)]
-        planned = self._planned_domain(company)
-        return bool(self.search_count(planned, limit=1)) or any(documents.search(one, limit=1) for one in domains)
+            kinds.append((documents._retry_domain(company), RETRY_ORDER))
+            kinds.append((documents._foreign_domain(company), RETRY_ORDER))
+        return any(documents.search(domain, order=order, limit=1) for domain, order in kinds)
 
     def _count_due(self, retries: bool) -> int:
         documents, count = self.env["dte.document"], 0
@@ -238,9 +239,15 @@ class DteEnvio(models.Model):
 
     # -- claiming --
 
-    def _claim(self, company, domain, credentials):
+    def _claim_fresh(self, company, credentials):
+        return self._claim(company, self.env["dte.document"]._fresh_domain(company), credentials)
+
+    def _claim_retry(self, company, credentials):
+        return self._claim(company, self.env["dte.document"]._retry_domain(company), credentials, RETRY_ORDER)
+
+    def _claim(self, company, domain, credentials, order=FRESH_ORDER):
         """Lock documents, oldest first, put their bytes into a signed envelope and mark them as being sent."""
-        due = self.env["dte.document"].search(domain, order="signed_at, id", limit=company.dte_envio_size)
+        due = self.env["dte.document"].search(domain, order=order, limit=company.dte_envio_size)
         # allow_referencing: a colleague who is just posting a note to one of them does not hold it back
         locked = due.try_lock_for_update(allow_referencing=True)
         claimed, size = due.browse(), 0

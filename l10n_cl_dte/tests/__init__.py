@@ -24,4 +24,5 @@ from . import (
     test_sii_call,
     test_split,
     test_status,
+    test_volume,
 )

@@ -1,0 +1,127 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""Run in Odoo's shell: fill the tables of a big company and explain what the jobs ask the database.
+
+Every query on documents and envelopes that a job runs is recorded while it runs and explained after it, in the same
+transaction. Writes the plans, by job, as JSON to RESULT_FILE.
+"""
+
+import json
+import os
+import re
+import threading
+from pathlib import Path
+from unittest.mock import patch
+
+RUT = "76543210-3"
+TABLES = re.compile(r"\b(dte_document|dte_envio)\b")
+ROWS = Path(__file__).parent / "fill.sql"
+
+
+def main(env):
+    company = env.company
+    company.partner_id.write(
+        {
+            "country_id": env.ref("base.cl").id,
+            "l10n_latam_identification_type_id": env.ref("l10n_cl.it_RUT").id,
+            "vat": RUT,
+        }
+    )
+    company.dte_environment = "simulator"
+    env.flush_all()
+    env.cr.execute(ROWS.read_text(encoding="utf-8"), {"company": company.id, "rut": RUT})
+    env.cr.commit()
+    env.cr.execute("ANALYZE")
+    env.cr.commit()
+    env.invalidate_all()
+    plans = {}
+    for name, job in jobs(env, company).items():
+        env.cr.commit()
+        env.invalidate_all()
+        queries = [query for query in record(env, job) if query.startswith("SELECT")]
+        if not queries:
+            raise SystemExit(f"{name} asks nothing about documents or envelopes.")
+        plans[name] = [explain(env, query) for query in queries]
+        env.cr.rollback()
+    Path(os.environ["RESULT_FILE"]).write_text(json.dumps(plans))
+
+
+def jobs(env, company):
+    """Return what is explained, by name; nothing of it changes a row."""
+    envios, documents = env["dte.envio"], env["dte.document"]
+    caf = env["dte.caf"].search([("folio_to", "=", 1_000_000), ("dte_type", "=", "33")])
+    return {
+        "claim_fresh": lambda: claim(envios, company, envios._claim_fresh),
+        "claim_retry": lambda: claim(envios, company, envios._claim_retry),
+        "claim_half": lambda: envios.search(envios._planned_domain(company), order="id", limit=1),
+        "foreign_due": lambda: envios._foreign_due(company),
+        "has_due": lambda: envios._has_due(company, retries=True),
+        "has_due_retries": lambda: has_only_retries(env, company),
+        "count_due": lambda: count_due(env, company),
+        "reconcile_due": lambda: only(envios, "_reconcile", lambda _envio, _clients: None, envios._reconcile_due),
+        "check_status": lambda: only(envios, "_poll_safely", lambda _envio, _clients: True, envios._cron_check_status),
+        "tell_left_over": lambda: only(
+            documents, "_tell_and_commit", lambda _documents: None, documents._tell_left_over
+        ),
+        "settle_left_over": lambda: only(envios, "_settle", lambda *_args: None, envios._settle_left_over),
+        "last_used_in_range": caf._last_used_in_range,
+        "last_used_in_ranges": lambda: env["dte.caf"].search([])._last_used_in_ranges(),
+    }
+
+
+def claim(envios, company, method):
+    """Claim as a sender does, up to the bytes, which these rows do not have."""
+    loaded = []
+    only(
+        envios,
+        "_load",
+        lambda _envio, _company, documents, _credentials: loaded.append(documents),
+        lambda: method(company, None),
+    )
+    if [len(documents) for documents in loaded] != [company.dte_envio_size]:
+        raise SystemExit(f"The claim does not find what was made for it: {loaded}")
+
+
+def has_only_retries(env, company):
+    env.cr.execute("UPDATE dte_envio SET state = 'processed' WHERE state = 'planned'")
+    env.cr.execute("UPDATE dte_document SET queued_at = NULL WHERE state = 'to_send'")
+    if not env["dte.envio"]._has_due(company, retries=True):
+        raise SystemExit("The retries that were made are not found.")
+
+
+def count_due(env, company):
+    with patch.object(type(env["dte.envio"]), "_due_companies", lambda _envio, _retries: company):
+        env["dte.envio"]._count_due(retries=True)
+
+
+def only(model, method, instead, job):
+    """Run a job that does nothing in place of one method."""
+    with patch.object(type(model), method, instead):
+        job()
+
+
+def record(env, job):
+    """Run a job and return its queries on documents and envelopes, as the database got them."""
+    queries = []
+
+    def hook(cr, *_args):
+        text = cr._obj.query.decode().strip()
+        if TABLES.search(text):
+            queries.append(text)
+
+    thread = threading.current_thread()
+    thread.query_hooks = [hook]
+    try:
+        job()
+    finally:
+        thread.query_hooks = []
+    return queries
+
+
+def explain(env, query):
+    """Return the plan of a query that has been run before, so that its pages are in memory."""
+    env.cr.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")
+    [found] = env.cr.fetchone()[0]
+    return {"query": query, "milliseconds": found["Planning Time"] + found["Execution Time"], "plan": found["Plan"]}
+
+
+main(env)  # noqa: F821 - Odoo's shell defines it

@@ -1,0 +1,82 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""What the jobs ask stays quick in a company with 1,000,000 documents."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from dev import databases
+from dev import env as environment
+
+HERE = Path(__file__).parent
+LARGE = ("dte_document", "dte_envio")
+CLAIMS = {"claim_fresh": "dte_document_due", "claim_retry": "dte_document_retry_due"}
+# What is asked in every turn or at every posting may not read more than it needs, however many wait or were issued.
+FREQUENT = ("claim_fresh", "claim_retry", "has_due", "has_due_retries", "last_used_in_range")
+# Rows read by one of them, envelopes of 50 and notes that wait taken into account.
+FEW = 500
+# An index that is read from end to end is no better than the table.
+MANY = 30_000
+MILLISECONDS = 50
+
+
+@pytest.fixture(scope="module")
+def plans(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plans")
+    result, log = folder / "plans.json", folder / "explain.log"
+    code = databases.run_script(
+        environment.load(), os.environ["DTE_DATABASE"], HERE / "explain.py", log, RESULT_FILE=str(result)
+    )
+    assert code == 0, log.read_text()
+    return json.loads(result.read_text())
+
+
+def walk(plan):
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from walk(part)
+
+
+def scans(query):
+    return [node for node in walk(query["plan"]) if "Relation Name" in node]
+
+
+def rows_read(node):
+    return (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_claims_use_their_partial_index(plans, claim):
+    first = plans[claim][0]
+    assert CLAIMS[claim] in [node.get("Index Name") for node in scans(first)], first["plan"]
+    # The index also gives the order: nothing is sorted.
+    assert "Sort" not in [node["Node Type"] for node in walk(first["plan"])], first["plan"]
+
+
+def test_nothing_reads_a_whole_table(plans):
+    whole = [
+        (name, query["query"])
+        for name, queries in plans.items()
+        for query in queries
+        for node in scans(query)
+        if node["Relation Name"] in LARGE and (node["Node Type"] == "Seq Scan" or rows_read(node) > MANY)
+    ]
+    assert not whole
+
+
+@pytest.mark.parametrize("name", FREQUENT)
+def test_few_rows_are_read(plans, name):
+    for query in plans[name]:
+        assert sum(rows_read(node) for node in scans(query)) <= FEW, query
+
+
+def test_everything_is_quick(plans):
+    slow = [
+        (name, query["milliseconds"], query["query"])
+        for name, queries in plans.items()
+        for query in queries
+        if query["milliseconds"] >= MILLISECONDS
+    ]
+    assert not slow
