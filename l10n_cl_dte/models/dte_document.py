@@ -215,6 +215,8 @@ class DteDocument(models.Model):
             values["verdict_at"] = fields.Datetime.now()
         if state != "sending":
             values["told"] = False
+        # A reservation for a half ends with every change that does not make or keep it.
+        values.setdefault("split_envio_id", False)
         self.write({"state": state, "message_code": code or False, "message_params": params or False, **values})
 
     @api.depends(
@@ -350,7 +352,7 @@ class DteDocument(models.Model):
     def _xml(self) -> bytes:
         """Return the signed bytes from the first copy of the archive that is intact, ISO-8859-1, b"" when none is."""
         self.ensure_one()
-        return self.backup_id._find_intact()
+        return self.backup_id._find_intact() if self.backup_id else b""
 
     def _checked_xml(self) -> bytes:
         """Return the signed bytes from the archive, after making sure that they are what was signed.

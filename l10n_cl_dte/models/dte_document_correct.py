@@ -40,7 +40,7 @@ class DteDocument(models.Model):
 
     def _is_refused_everywhere(self) -> bool:
         return all(
-            envio.state in _REFUSED_FOR_GOOD or (envio.state == "processed" and self.state == "rejected")
+            envio.state in _REFUSED_FOR_GOOD or (self.state == "rejected" and envio == self.envio_id)
             for envio in self.envio_ids.filtered("attempts")
         )
 
@@ -49,7 +49,7 @@ class DteDocument(models.Model):
 
         :raises UserError: when the SII cannot be asked
         """
-        if not self.envio_ids.filtered("attempts"):
+        if not self.envio_ids.filtered("attempts") and not self.elsewhere:
             return "nothing"
         try:
             client = self.company_id._dte_client(self.environment)
@@ -60,7 +60,7 @@ class DteDocument(models.Model):
 
     def _take_back(self):
         """Mark the version as replaced; what waited for it is closed."""
-        if self.state != "rejected":
-            self._set_state("failed", retry_at=False, queued_at=False)
-        self.write({"superseded": True, "split_envio_id": False, "told": False})
+        state = "rejected" if self.state == "rejected" else "failed"
+        self._set_state(state, self.message_code, self.message_params, retry_at=False, queued_at=False)
+        self.superseded = True
         self._tell()

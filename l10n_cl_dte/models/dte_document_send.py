@@ -7,6 +7,8 @@ from odoo.fields import Domain
 
 from .dte_document import SENDABLE
 
+# Notes looked at in one run.
+NOTES_LIMIT = 200
 # What waits longest comes first. Each is the order of the index on these documents, so that finding the first of them
 # takes no longer when many wait.
 FRESH_ORDER = "signed_at, id"
@@ -44,16 +46,22 @@ class DteDocument(models.Model):
         return self._sendable_domain(company) & due
 
     @api.model
-    def _foreign_domain(self, company) -> Domain:
-        """Return the documents of a company whose next attempt is due and must begin with a question."""
+    def _ask_first_domain(self, company) -> Domain:
+        """Return the documents of a company whose next attempt must begin with a question."""
         return (
             Domain("company_id", "=", company.id)
             & Domain("environment", "=", company.dte_environment)
-            & Domain("state", "=", "retry")
-            & Domain("retry_at", "<=", fields.Datetime.now())
+            & Domain("state", "in", SENDABLE)
             & Domain("superseded", "=", False)
             & Domain("ask_first", "=", True)
         )
+
+    @api.model
+    def _foreign_domain(self, company) -> Domain:
+        """Return those of them that a job asks about now."""
+        retry = Domain("state", "=", "retry") & Domain("retry_at", "<=", fields.Datetime.now())
+        fresh = Domain("state", "=", "to_send") & Domain("queued_at", "!=", False)
+        return self._ask_first_domain(company) & (retry | fresh)
 
     def _fail_notes_of_rejected(self):
         """Move notes whose referenced document was rejected to `failed`: they can never leave as they are."""
@@ -62,6 +70,13 @@ class DteDocument(models.Model):
             if rejected:
                 params = {"document": rejected[0].display_name}
                 document._set_state("failed", "reference_rejected", params, error_type="validation")
+
+    @api.model
+    def _fail_left_over_notes(self):
+        """Fail the notes that were posted while the document that they correct was being rejected."""
+        self.search(
+            [("state", "in", ("to_send", "retry")), ("reference_ids.state", "=", "rejected")], limit=NOTES_LIMIT
+        ).try_lock_for_update()._fail_notes_of_rejected()
 
     def _ask_for_sending(self):
         """Note durably that these shall leave, before anything else can fail: the job sends what this request cannot.
@@ -161,6 +176,10 @@ class DteDocument(models.Model):
             raise UserError(self.env._("Somebody else is working on this document. Try again in a moment."))
         documents.invalidate_recordset()
         for document in documents:
+            if document.superseded:
+                raise UserError(
+                    self.env._("%s was replaced by a corrected version: look at that one.", document.display_name)
+                )
             if document.state in ("sending", "unknown"):
                 raise UserError(
                     self.env._(

@@ -31,6 +31,13 @@ class DteDocument(models.Model):
             # The states are committed; the sending job writes what follows from them.
             _logger.info("dte_tell_later documents=%s", len(self))
             self.env.cr.rollback()
+        except Exception:
+            # A state is true whether or not everybody was told; what cannot be told of one document stops no other.
+            _logger.exception("dte_tell_failed documents=%s", self.ids)
+            self.env.cr.rollback()
+            if len(untold) > 1:
+                for document in untold:
+                    document._tell_and_commit()
 
     @api.model
     def _tell_left_over(self):
@@ -55,8 +62,12 @@ class DteDocument(models.Model):
 
     def _tell_archive(self):
         backup, envio = self.backup_id, self.envio_id
-        if envio.track_id and not backup.track_id:
-            backup.write({"track_id": envio.track_id, "sent_date": envio.attempted_at})
+        if not backup or not envio.track_id:
+            return
+        known = {"track_id": envio.track_id, "sent_date": envio.attempted_at}
+        missing = {name: value for name, value in known.items() if not backup[name]}
+        if missing:
+            backup.write(missing)
 
     def _tell_invoice(self):
         # The note is read by people of the company, whoever or whatever job writes it.

@@ -166,7 +166,7 @@ class DteEnvio(models.Model):
             }
         )
         self.env["dte.failed.queue"]._mark_retrying(good)
-        good._set_state("sending", envio_id=self.id, split_envio_id=False)
+        good._set_state("sending", envio_id=self.id)
         return self
 
     def _readable(self, documents):
@@ -177,9 +177,7 @@ class DteEnvio(models.Model):
                 contents.append(document._checked_xml())
                 good |= document
             except DteError as error:
-                document._set_state(
-                    "failed", error.code, error.params or None, error_type="validation", split_envio_id=False
-                )
+                document._set_state("failed", error.code, error.params or None, error_type="validation")
         return good, contents
 
     # -- the guard --

@@ -44,10 +44,6 @@ class DteEnvio(models.Model):
         over = last + timedelta(seconds=company.dte_upload_seconds) + MARGIN
         return max(min(grace, first + WINDOW), over)
 
-    def _is_late(self) -> bool:
-        """Tell whether the SII may have forgotten the first copy when the last one was uploaded."""
-        return self.attempted_at > self.first_attempted_at + WINDOW
-
     @api.model
     def _reconcile_due(self):
         """Ask about every upload without an answer whose time has come, one commit each."""
@@ -58,22 +54,30 @@ class DteEnvio(models.Model):
             limit=RECONCILE_LIMIT,
         )
         orphans = self.search([("state", "=", "sending"), ("id", "not in", due.ids)], order="id", limit=RECONCILE_LIMIT)
-        clients = {}
+        clients, away = {}, set()
         for envio in due | orphans:
-            try:
-                envio._reconcile(clients)
-            except DteError as error:
-                _logger.warning("dte_reconcile_not_possible envio=%s reason=%s", envio.id, error)
-                self.env.cr.rollback()
-                envio._ask_later()
-            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-                _logger.info("dte_reconcile_later envio=%s", envio.id)
-                self.env.cr.rollback()
-            except Exception:
-                _logger.exception("dte_reconcile_failed envio=%s", envio.id)
-                self.env.cr.rollback()
+            line = (envio.company_id.id, envio.environment)
+            if line not in away and not envio._reconcile_safely(clients):
+                away.add(line)
             if not self.env["ir.cron"]._commit_progress():
                 return
+
+    def _reconcile_safely(self, clients: dict) -> bool:
+        """Find out about one envelope; whatever goes wrong costs no other one its turn. False: the SII is away."""
+        try:
+            self._reconcile(clients)
+        except DteError as error:
+            _logger.warning("dte_reconcile_not_possible envio=%s reason=%s", self.id, error)
+            self.env.cr.rollback()
+            self._ask_later()
+            return error.error_type not in ("connection", "timeout", "certificate")
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            _logger.info("dte_reconcile_later envio=%s", self.id)
+            self.env.cr.rollback()
+        except Exception:
+            _logger.exception("dte_reconcile_failed envio=%s", self.id)
+            self.env.cr.rollback()
+        return True
 
     def _reconcile_and_commit(self):
         """Ask about these now, because a person wants to know. Commits.
@@ -105,6 +109,10 @@ class DteEnvio(models.Model):
                 return
             if self.state == "sending":
                 self._note_orphan()
+            else:
+                # Asked later, not first of all, should this process be killed while the SII lets it wait.
+                self._ask_later()
+                self.env["ir.cron"]._commit_progress()
             client = self._client_of_run(clients)
             if self._is_known(client):
                 self._read_track_id(client)
@@ -141,6 +149,8 @@ class DteEnvio(models.Model):
                 if document._is_at_sii(client, self.sender_rut):
                     return True
             except DteError as error:
+                if error.error_type in ("connection", "timeout"):
+                    raise
                 problem = error
         if problem:
             raise problem
@@ -166,6 +176,7 @@ class DteEnvio(models.Model):
         self.write(
             {
                 "state": "sending",
+                "twice": self.twice or now > self.first_attempted_at + WINDOW,
                 "attempts": self.attempts + 1,
                 "attempted_at": now,
                 "due_at": self._resend_moment(self.company_id, self.first_attempted_at, now),

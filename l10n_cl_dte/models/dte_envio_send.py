@@ -30,6 +30,8 @@ _logger = logging.getLogger(__name__)
 MAX_BYTES = 1_000_000
 # How often the result of an upload is written before it is left to the reconciliation.
 RECORD_TRIES = 5
+# Halves tried in one turn, should others be at work on the first ones.
+HALVES_LIMIT = 10
 # Between two questions about bytes whose second copy was refused.
 PATIENCE = timedelta(hours=1)
 # What a request needs besides the upload itself, in seconds.
@@ -95,8 +97,8 @@ class DteEnvio(models.Model):
         documents._ask_for_sending()
         documents._tell_and_commit()
         domain = documents._sendable_domain(company) & Domain("id", "in", documents.ids)
-        halves = documents.split_envio_id.filtered(lambda envio: envio.state == "planned")
-        foreign = documents.filtered("ask_first")
+        halves = documents.split_envio_id.filtered_domain(self._planned_domain(company))
+        foreign = documents.filtered_domain(documents._ask_first_domain(company))
         if not halves and not foreign and not documents.search_count(domain, limit=1):
             return
         line = self._open_line_for_person(company, foreign)
@@ -146,6 +148,7 @@ class DteEnvio(models.Model):
         self.env["dte.document"]._tell_left_over()
         self.env["dte.pause"]._tell_left_over()
         self._settle_left_over()
+        self.env["dte.document"]._fail_left_over_notes()
         self.env["ir.cron"]._commit_progress()
         self._reconcile_due()
         self._serve(retries=False)
@@ -180,6 +183,11 @@ class DteEnvio(models.Model):
             if isinstance(error, ConfigurationError):
                 self.env["dte.pause"]._begin(company, company.dte_environment, error.code, error.params)
                 self.env["dte.pause"]._tell_left_over()
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            # Somebody else was quicker: look again.
+            _logger.info("dte_send_again company_id=%s", company.id)
+            self.env.cr.rollback()
+            return 0, True
         except Exception:
             # The next company is not to blame; what was claimed is found by the reconciliation.
             _logger.exception("dte_send_failed company_id=%s", company.id)
@@ -193,6 +201,8 @@ class DteEnvio(models.Model):
                 texts = [company._dte_describe_problem(problem) for problem in problems]
                 raise ConfigurationError("company_incomplete", problems=" ".join(texts))
             lines[company.id] = self._open_line(company)
+            # The login may have taken a while: claim from what is there now.
+            self.env["ir.cron"]._commit_progress()
         line = lines[company.id]
         half = self._claim_half_of(company, line.credentials)
         sent, go_on = self._send_turn(half or self._claim_fresh(company, line.credentials), line)
@@ -267,8 +277,10 @@ class DteEnvio(models.Model):
         )
 
     def _claim_half_of(self, company, credentials):
-        half = self.search(self._planned_domain(company), order="id", limit=1)
-        return half._claim_half(credentials) if half else half
+        for half in self.search(self._planned_domain(company), order="id", limit=HALVES_LIMIT):
+            if claimed := half._claim_half(credentials):
+                return claimed
+        return self.browse()
 
     def _claim_half(self, credentials):
         """Build the envelope of documents that were reserved for it; empty when others are at it or none is left."""
@@ -314,7 +326,7 @@ class DteEnvio(models.Model):
             problem = error  # the name in the clause ends with it
             self._commit_result(parcel.attempt, lambda: self._record_problem(problem, again, known))
         else:
-            self._commit_result(parcel.attempt, lambda: self._record_receipt(receipt, again))
+            self._commit_result(parcel.attempt, lambda: self._record_receipt(receipt))
 
     def _parcel(self) -> Parcel:
         return Parcel(
@@ -333,7 +345,7 @@ class DteEnvio(models.Model):
         """
         for tries_left in reversed(range(RECORD_TRIES)):
             try:
-                if self.state == "sending" and self.attempts == attempt:
+                if self.state in ("sending", "unknown") and self.attempts == attempt:
                     record()
                 self.env["ir.cron"]._commit_progress()
                 return
@@ -343,7 +355,7 @@ class DteEnvio(models.Model):
                     raise
                 _logger.info("dte_result_again envio=%s", self.id)
 
-    def _record_receipt(self, receipt: UploadReceipt, again: bool):
+    def _record_receipt(self, receipt: UploadReceipt):
         documents = self._on_board()
         self.write(
             {
@@ -353,7 +365,8 @@ class DteEnvio(models.Model):
                 "due_at": False,
                 "message_code": False,
                 "message_params": False,
-                "twice": self.twice or (again and not receipt.duplicate and self._is_late()),
+                # The id of the first copy; quoted at the second upload it can be no other's.
+                "twice": self.twice and not (receipt.duplicate and self.attempts == 2),
             }
         )
         documents._set_state("sent", failures=0, retry_at=False, error_type=False)

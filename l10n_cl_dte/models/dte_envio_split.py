@@ -62,14 +62,15 @@ class DteEnvio(models.Model):
             documents._set_state("to_send", "split_waiting", split_envio_id=self.id, error_type="validation")
         elif sibling.sii_state == _SIGNATURE and sibling.state == "rejected":
             held = sibling.document_ids.filtered(lambda document: document.split_envio_id == sibling)
-            (documents | held)._set_state(
-                "to_send", "sii_upload_refused", params, split_envio_id=False, error_type="certificate"
-            )
+            (documents | held)._set_state("to_send", "sii_upload_refused", params, error_type="certificate")
             self.env["dte.pause"]._begin(self.company_id, self.environment, "sii_signature_refused", params, self)
+        elif sibling.state == "not_delivered":
+            # It has no answer and its documents go with others: these try again with others too.
+            documents._set_state("to_send", "split", queued_at=fields.Datetime.now(), error_type="validation")
         elif len(documents) > 1:
             self._split(documents)
         else:
-            documents._set_state("rejected", "rejected_whole", params, split_envio_id=False, error_type="validation")
+            documents._set_state("rejected", "rejected_whole", params, error_type="validation")
 
     @api.model
     def _settle_left_over(self):

@@ -93,6 +93,9 @@ class DteFailedQueue(models.Model):
         by_document = rows.grouped("document_id")
         for document in documents:
             row = by_document.get(document, self)
+            if document.superseded:
+                row.write({"state": "abandoned", "next_retry_date": False})
+                continue
             if not row and document.state not in ("retry", "unknown", "failed"):
                 continue
             values = self._values_of(document)
@@ -233,7 +236,12 @@ class DteFailedQueue(models.Model):
         move.check_access("read")
         document = self._document_of(move, str(dte_type), int(folio), xml_content, rut_emisor)
         found = self.sudo().search([("document_id", "=", document.id), ("state", "in", ("pending", "retrying"))])
-        return (found or self._add(document, error_type, error_message)).with_env(self.env)
+        if not found:
+            return self._add(document, error_type, error_message).with_env(self.env)
+        if found.state == "pending":
+            # What another system tried since the row was opened may have arrived.
+            document._lock_for_person().write({"ask_first": True, "elsewhere": True})
+        return found.with_env(self.env)
 
     def _document_of(self, move, dte_type, folio, xml_content, rut_emisor):
         document = move.sudo().dte_document_id  # sudo: readers of the invoice may name its document
@@ -262,7 +270,7 @@ class DteFailedQueue(models.Model):
             retry_at=next_date or False,
             queued_at=document.queued_at or fields.Datetime.now(),
             error_type=error_type,
-            ask_first=not permanent,
+            ask_first=True,
             elsewhere=True,
         )
         document._tell()

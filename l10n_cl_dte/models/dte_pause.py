@@ -42,7 +42,9 @@ class DtePause(models.Model):
 
     @api.model
     def _begin(self, company, environment, error_code: str, params: dict, envio=None):
-        """Pause a company in an environment because of an error of configuration."""
+        """Pause a company in an environment because of an error of configuration; once for the same cause."""
+        if error_code in self._open_ones(company, environment).mapped("message_code"):
+            return
         self.create(
             {
                 "company_id": company.id,

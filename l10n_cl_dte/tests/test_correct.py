@@ -103,6 +103,36 @@ class TestCorrect(DteCommon):
         self.send(move)
         self.refused(move, "may be there")
 
+    def test_sent_by_somebody_else(self):
+        """It never left from here, but somebody else may have sent it: the SII is asked."""
+        move = self.post()
+        queue = self.admin_env["dte.failed.queue"]
+        queue.add_failed_dte("33", move.dte_folio, move._dte_xml(), "timeout", "no answer", move.id)
+        self.send_elsewhere(move)
+        with self.committing() as env:
+            move.with_env(env).action_dte_correct()
+        self.assertEqual((move.state, move.dte_status), ("posted", "accepted"))
+
+    def test_replaced_versions_are_not_decided_about(self):
+        move = self.rejected()
+        document = move.dte_document_id
+        self.correct(move)
+        for decide in ("_reopen", "_give_up"):
+            with self.subTest(decide=decide), self.assertRaisesRegex(UserError, "replaced by a corrected version"):
+                getattr(document.sudo(), decide)()
+        rows = self.env["dte.failed.queue"].search([("document_id", "=", document.id)])
+        self.assertFalse(rows.filtered(lambda row: row.state in ("pending", "retrying")))
+
+    def test_rejected_while_others_of_its_envelope_wait(self):
+        moves = self.post() | self.post()
+        self.simulator.call("POST", "verdict", issuer=self.rut, type=33, folio=moves[0].dte_folio, outcome="reject")
+        self.send(moves)
+        self.fault("dnk", service="query_dte", count=1)
+        self.ask(moves)
+        self.assertEqual(moves.mapped("dte_status"), ["rejected", "sent"])
+        self.correct(moves[0])
+        self.assertEqual(moves[0].state, "draft")
+
     def test_draft(self):
         with self.assertRaisesRegex(UserError, "no electronic document"):
             self.make().action_dte_correct()

@@ -93,6 +93,28 @@ class TestJobs(DteCommon):
         self.assertEqual(moves.mapped("dte_status"), ["sent", "failed", "sent"])
         self.assertIn("archived document is damaged", moves[1].dte_message)
 
+    def test_what_cannot_be_told_stops_nobody(self):
+        """The sending job survives a projection that fails, and tells about the others."""
+        moves = self.queue(self.post_many(2))
+        tell = type(moves.dte_document_id)._tell_archive
+
+        def broken(document):
+            if document == moves[0].dte_document_id:
+                raise ValueError("told to nobody")
+            return tell(document)
+
+        with (
+            patch.object(type(moves.dte_document_id), "_tell_archive", broken),
+            mute_logger("odoo.addons.l10n_cl_dte.models.dte_document_tell"),
+        ):
+            self.run_job()
+            fresh = self.queue(self.post())
+            self.run_job()
+        self.assertEqual((moves | fresh).mapped("dte_status"), ["sent", "sent", "sent"])
+        self.assertEqual(moves.dte_document_id.sudo().mapped("told"), [False, True])
+        self.run_job()
+        self.assertEqual(moves.dte_document_id.sudo().mapped("told"), [True, True])
+
     def test_retries_do_not_delay_fresh_documents(self):
         """Each turn serves a fresh envelope before one of retries."""
         self.company.sudo().dte_envio_size = 2

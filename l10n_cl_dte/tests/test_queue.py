@@ -296,6 +296,18 @@ class TestQueue(DteCommon):
         self.ask(move)
         self.assertEqual(move.dte_status, "accepted")
 
+    def test_add_failed_dte_again(self):
+        """The row is open already, but what the other system tried meanwhile may have arrived."""
+        move = self.failed()
+        row = self.row(move)
+        self.assertEqual(self.add(move, "timeout"), row)
+        self.send_elsewhere(move)
+        self.wait(minutes=61)
+        self.run_retries()
+        self.assertEqual([upload["status"] for upload in self.uploads() if upload["status"] != 5], [9, 0])
+        self.ask(move)
+        self.assertEqual(move.dte_status, "accepted")
+
     def test_add_failed_dte_refuses(self):
         move = self.post()
         for values, words in (

@@ -153,6 +153,20 @@ class TestReconcile(DteCommon):
         self.ask(self.move)
         self.assertEqual(self.move.dte_status, "accepted")
 
+    def test_late_copy_without_an_answer(self):
+        """Both copies were taken in silence: the id that is read at the third upload is the second copy's."""
+        self.settings(delays={"process": 36000})
+        self.kill(at="receipt")
+        self.wait(hours=2)
+        self.fault("cut", service="upload", step="stored")
+        self.run_job()
+        self.assertEqual(self.move.dte_status, "unknown")
+        self.wait(minutes=9)
+        self.run_job()
+        self.assertEqual((self.move.dte_status, self.statuses(), self.envio.twice), ("sent", [0, 0, 99], True))
+        self.ask(self.move)
+        self.assertEqual(self.move.dte_status, "accepted")
+
     def test_rejected_in_both_copies(self):
         """A rejected document is "not received" for ever: after a day nothing can be in validation any more."""
         self.simulator.call("POST", "verdict", issuer=self.rut, type=33, folio=self.move.dte_folio, outcome="reject",

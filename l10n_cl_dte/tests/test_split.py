@@ -102,6 +102,34 @@ class TestSplit(DteCommon):
         self.assertFalse(self.company.partner_id.sudo().activity_ids)
         self.assertEqual(set(self.settle(moves)), {"accepted"})
 
+    def halves_waiting(self):
+        moves = self.post_many(2)
+        self.fault("upload_status", status=7, detail="LSX-00213", count=1)
+        self.send(moves)
+        self.assertEqual(len(moves.dte_document_id.sudo().split_envio_id), 2)
+        return moves
+
+    def test_halves_of_another_environment_stay(self):
+        moves = self.halves_waiting()
+        self.company.sudo().write(
+            {"dte_environment": "certification", "dte_certification_resolution_date": "2026-01-02"}
+        )
+        self.send(moves)
+        self.run_job()
+        self.assertEqual(set(moves.mapped("dte_status")), {"to_send"})
+        self.assertEqual(len(self.uploads()), 1)
+
+    def test_given_up_while_reserved(self):
+        """A person takes a document out of a half: it is free again, and the half goes without it."""
+        moves = self.halves_waiting()
+        document = moves[0].dte_document_id.sudo()
+        document._give_up()
+        self.run_job()
+        self.assertEqual(moves.mapped("dte_status"), ["failed", "sent"])
+        document._reopen()
+        self.run_job()
+        self.assertEqual(moves.mapped("dte_status"), ["sent", "sent"])
+
     def test_single_document(self):
         move = self.post()
         self.fault("rfr")
