@@ -192,7 +192,16 @@ class DteEnvio(models.Model):
         :raises DteError: when the SII could not be asked
         """
         for document in documents:
-            is_there = document._is_at_sii(line.client, line.credentials.holder_rut)
+            try:
+                is_there = document._is_at_sii(line.client, line.credentials.holder_rut)
+            except DteError as error:
+                if error.error_type in ("connection", "timeout", "certificate"):
+                    raise
+                # This question was not understood; the others may be, and this one waits for its next turn.
+                _logger.warning("dte_question_failed document=%s reason=%s", document.id, error)
+                document.retry_at = fields.Datetime.now() + ASK_AGAIN
+                self.env["ir.cron"]._commit_progress()
+                continue
             if not document.try_lock_for_update() or document.state not in SENDABLE:
                 continue
             document.ask_first = False

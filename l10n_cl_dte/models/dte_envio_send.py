@@ -207,9 +207,10 @@ class DteEnvio(models.Model):
         half = self._claim_half_of(company, line.credentials)
         sent, go_on = self._send_turn(half or self._claim_fresh(company, line.credentials), line)
         if retries and go_on:
-            self._ask_about_foreign(self._foreign_due(company), line)
+            foreign = self._foreign_due(company)
+            self._ask_about_foreign(foreign, line)
             more, go_on = self._send_turn(self._claim_retry(company, line.credentials), line)
-            return sent + more, go_on and bool(sent + more)
+            return sent + more, go_on and bool(sent + more + len(foreign))
         return sent, go_on and bool(sent)
 
     def _foreign_due(self, company):
