@@ -26,6 +26,13 @@ def bench(found: env.Env) -> int:
     return run_file(found, "tests/bench/run.py", str(RUN / "bench.json"), *(["--short"] if flag("SHORT") else []))
 
 
+def chaos(found: env.Env) -> int:
+    """python -m tests.chaos .run/chaos.json; N, SEED and SCENARIO come as variables"""
+    command = [found.python, "-m", "tests.chaos", str(RUN / "chaos.json")]
+    variables = found.variables(odoo=False, PYTHONPATH=str(ROOT))
+    return subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
+
+
 def run_file(found: env.Env, script: str, *options: str) -> int:
     """Run a script of the clone; it can import what the tests can (see pythonpath in pyproject.toml) and Odoo."""
     if not (ROOT / script).exists():
@@ -54,6 +61,7 @@ COMMANDS = {
     "demo": demo.demo,
     "samples": samples,
     "bench": bench,
+    "chaos": chaos,
     "shell": shell,
 }
 

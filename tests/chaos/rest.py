@@ -1,0 +1,155 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""What comes after the storm: time passes, jobs run, and people do what only people may do, until nothing moves."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+
+from tests.chaos.compare import TRANSIENT
+from tests.chaos.moments import Clock
+from tests.chaos.rpc import Gone, Refused
+from tests.chaos.stage import Stage
+
+# The interval of the job that asks for verdicts.
+POLL_SECONDS = 15 * 60 + 5
+SECONDS_PER_DOCUMENT = 0.4
+LEAST_SECONDS = 150.0
+# Turns in which nothing changed, after which nothing will.
+STANDSTILL = 25
+CORRECTED_SHARE = 0.6
+
+STATES = "SELECT id, state, envio_id, move_id, company_id FROM dte_document WHERE superseded IS NOT TRUE ORDER BY id"
+REFERRED = """
+SELECT referenced_id FROM dte_document_reference_rel r JOIN dte_document d ON d.id = r.document_id
+WHERE d.superseded IS NOT TRUE AND d.state NOT IN ('accepted', 'objected', 'rejected')
+"""
+
+
+class People:
+    """The accountants: they look at what needs somebody and press its button. `pressed` counts what they did."""
+
+    def __init__(self, stage: Stage, seed: int):
+        self.pressed = Counter()
+        self._stage = stage
+        self._dice = random.Random(seed)
+        self._browsers = {}
+        self._left_alone = set()
+
+    def look(self) -> None:
+        rows = self._stage.database.select(STATES)
+        self._handle_rejected([row for row in rows if row["state"] == "rejected"])
+        for company in self._stage.told["companies"]:
+            own = [row for row in rows if row["company_id"] == company["id"]]
+            failed = [row["move_id"] for row in own if row["state"] == "failed"]
+            if failed:
+                self._press(company, "send_failed", "action_send_to_sii", failed)
+            if self._is_paused(company):
+                waiting = [row["move_id"] for row in own if row["state"] in ("to_send", "retry")]
+                if waiting:
+                    self._press(company, "resume", "action_send_to_sii", waiting[:1])
+
+    def _is_paused(self, company) -> bool:
+        if ("dte_pause", "resumed_at") not in self._stage.database.columns():
+            return False
+        statement = "SELECT count(*) FROM dte_pause WHERE company_id = %s AND resumed_at IS NULL"
+        return bool(self._stage.database.value(statement, company["id"]))
+
+    def _handle_rejected(self, rows):
+        needed = {row["referenced_id"] for row in self._stage.database.select(REFERRED)} if rows else set()
+        for row in rows:
+            if row["id"] in self._left_alone:
+                continue
+            if row["id"] not in needed and self._dice.random() > CORRECTED_SHARE:
+                self._left_alone.add(row["id"])
+                continue
+            company = next(one for one in self._stage.told["companies"] if one["id"] == row["company_id"])
+            if self._press(company, "correct", "action_dte_correct", [row["move_id"]]):
+                self._press(company, "post_again", "action_post", [row["move_id"]])
+                self._press(company, "send_again", "action_send_to_sii", [row["move_id"]])
+
+    def _press(self, company, what: str, method: str, ids) -> bool:
+        self.pressed[what] += 1
+        try:
+            self._browser(company).press("account.move", method, ids)
+        except Refused as error:
+            self.pressed[f"{what} refused"] += 1
+            self.last_refusal = f"{what} {ids}: {error.message}"
+            return False
+        except Gone:
+            self.pressed[f"{what} without answer"] += 1
+            return False
+        return True
+
+    def _browser(self, company):
+        if company["id"] not in self._browsers:
+            login = next(name for name in company["users"] if name.startswith("manager"))
+            browser = self._stage.browser(login)
+            browser.log_in()
+            self._browsers[company["id"]] = browser
+        return self._browsers[company["id"]]
+
+
+class Aftermath:
+    """Turns of the wheel: people, time, jobs."""
+
+    def __init__(self, stage: Stage, clock: Clock, people: People):
+        self._stage = stage
+        self._clock = clock
+        self._people = people
+        self.turns = 0
+
+    def turn(self) -> None:
+        self.turns += 1
+        self._people.look()
+        self._clock.move(self.next_due())
+        self._clock.run_jobs()
+
+    def next_due(self) -> float:
+        """Seconds until something is due in Odoo; the interval of the verdicts when there is nothing else."""
+        columns = self._stage.database.columns()
+        moments = []
+        if ("dte_envio", "due_at") in columns:
+            moments.append("SELECT min(due_at) AS due FROM dte_envio WHERE state IN ('sending', 'unknown', 'planned')")
+        if ("dte_document", "retry_at") in columns:
+            moments.append("SELECT min(retry_at) FROM dte_document WHERE state = 'retry'")
+        statement = (
+            "SELECT extract(epoch FROM min(due) - now() AT TIME ZONE 'UTC')::float AS seconds"
+            f" FROM ({' UNION ALL '.join(moments)}) AS moments"
+        )
+        due = self._stage.database.value(statement) if moments else None
+        waiting = self._stage.database.value("SELECT count(*) FROM dte_document WHERE state = 'sent'")
+        if due is None:
+            return POLL_SECONDS
+        # A second more, and never past the next question about an envelope that waits for its verdict.
+        return min(max(due + 1, 1), POLL_SECONDS) if waiting else max(due + 1, 1)
+
+    def reach(self, documents: int) -> bool:
+        """Turn until everything rests; False when that takes too long."""
+        until = time.monotonic() + LEAST_SECONDS + documents * SECONDS_PER_DOCUMENT
+        before, same = None, 0
+        while not self.at_rest():
+            now = self._stage.database.select(STATES)
+            before, same = now, same + 1 if now == before else 0
+            if time.monotonic() > until or same > STANDSTILL:
+                return False
+            self.turn()
+        return True
+
+    def at_rest(self) -> bool:
+        database, columns = self._stage.database, self._stage.database.columns()
+        for table, states in TRANSIENT.items():
+            live = " AND superseded IS NOT TRUE" if table == "dte_document" else ""
+            if (table, "state") in columns and database.value(
+                f"SELECT count(*) FROM {table} WHERE state = ANY(%s){live}", list(states)
+            ):
+                return False
+        if ("dte_document", "told") in columns and database.value(
+            "SELECT count(*) FROM dte_document WHERE told IS FALSE"
+        ):
+            return False
+        # What failed or was rejected has been looked at by somebody who left it as it is.
+        before = sum(self._people.pressed.values())
+        self._people.look()
+        return sum(self._people.pressed.values()) == before
