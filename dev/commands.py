@@ -27,10 +27,10 @@ def bench(found: env.Env) -> int:
 
 
 def chaos(found: env.Env) -> int:
-    """python -m tests.chaos .run/chaos.json; N, SEED and SCENARIO come as variables"""
-    command = [found.python, "-m", "tests.chaos", str(RUN / "chaos.json")]
-    variables = found.variables(odoo=False, PYTHONPATH=str(ROOT))
-    return subprocess.run(command, cwd=ROOT, env=variables, check=False).returncode
+    """tests/chaos, in this process: it ends what it started also when it is interrupted"""
+    from tests.chaos import run  # noqa: PLC0415 (needs packages that other commands do without)
+
+    return run.chaos(found, RUN / "chaos.json")
 
 
 def run_file(found: env.Env, script: str, *options: str) -> int:

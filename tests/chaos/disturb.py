@@ -104,7 +104,8 @@ class Disturber(threading.Thread):
 
     def _arm(self, mishap: Mishap):
         if mishap.how == "hold":
-            return Hold(self._stage.database, mishap.kill, self._stage.is_worker)
+            stage = self._stage
+            return Hold(stage.database, mishap.kill, stage.env.pg_port, stage.is_worker)
         return (SiiFault if mishap.how == "sii" else DatabaseFault)(self._stage, mishap)
 
     def waiting(self) -> list[str]:

@@ -61,6 +61,8 @@ class Stage:
 
     def _start(self):
         command = databases.serve_command(self.env, NAME, self.port, "--gevent-port", str(free_port()))
+        # By TCP, so that the port of a connection tells whose it is.
+        command += ["--db_host", "127.0.0.1"]
         command += ["--workers", "3", "--max-cron-threads", "2", "--log-handler", "werkzeug:WARNING"]
         with (LOG / "chaos-odoo.log").open("a") as output:
             self._process = subprocess.Popen(

@@ -1,8 +1,7 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 """`make chaos N=200 SEED=1`: users issue documents while everything goes wrong; then the books must agree.
 
-Reads N, SEED (a number or `random`) and SCENARIO from the environment, writes the file given as argument and prints
-it. Exits with 1 on any difference. docs/chaos.md tells how to read the result.
+Reads N, SEED (a number or `random`) and SCENARIO from the environment. docs/chaos.md tells how to read the result.
 """
 
 from __future__ import annotations
@@ -10,13 +9,12 @@ from __future__ import annotations
 import json
 import os
 import random
-import sys
 import time
 from collections import Counter
 from pathlib import Path
 
-from dev import env as environment
-from dev.common import RUN, Stop, guarded, locked, say, write_json
+from dev.common import RUN, Stop, locked, say, write_json
+from dev.env import Env
 from tests.chaos import compare, plan, report, snapshot
 from tests.chaos.disturb import Disturber
 from tests.chaos.moments import Clock
@@ -31,15 +29,16 @@ LEAPS = (0.25, 0.5, 0.75)
 LEAP_SECONDS = 9 * 60.0
 
 
-def main() -> int:
+def chaos(env: Env, result_file: Path) -> int:
+    """Write and print the result; 1 on any difference."""
     began = time.monotonic()
     chosen = read_plan()
     say(f"  {chosen.scenario}: {chosen.documents} documents, {len(chosen.mishaps)} mishaps, SEED={chosen.seed}")
-    with locked(RUN / "chaos.lock"), opened(environment.load(), chosen.documents) as stage:
+    with locked(RUN / "chaos.lock"), opened(env, chosen.documents) as stage:
         say(f"  stage       ready  ({time.monotonic() - began:.1f} s)")
         result = run(stage, chosen)
     result["seconds"] = round(time.monotonic() - began, 1)
-    write_json(Path(sys.argv[1]), result)
+    write_json(result_file, result)
     say(json.dumps(result, indent=2, ensure_ascii=False))
     return 1 if result["problems"] else 0
 
@@ -118,7 +117,3 @@ def late_mishaps(aftermath: Aftermath, disturber: Disturber) -> list[str]:
     while disturber.waiting() and disturber.is_alive() and time.monotonic() < until:
         aftermath.turn()
     return sorted(Counter(disturber.waiting()))
-
-
-if __name__ == "__main__":
-    sys.exit(guarded(main))
