@@ -79,13 +79,6 @@ class Database:
         finally:
             connection.close()
 
-    def columns(self) -> set[tuple[str, str]]:
-        """Return (table, column) of what the addon has."""
-        rows = self.select(
-            "SELECT table_name, column_name FROM information_schema.columns WHERE table_name LIKE 'dte\\_%'"
-        )
-        return {(row["table_name"], row["column_name"]) for row in rows}
-
     def close(self) -> None:
         if self._connection is not None:
             with contextlib.suppress(psycopg2.Error):

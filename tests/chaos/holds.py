@@ -38,7 +38,6 @@ STEPS = {
 }
 # Here only a process counts that holds a liveness guard with another connection.
 GUARDED = ("after_claim",)
-NEEDED = {"before_first_commit": ("dte_document", "queued_at")}
 
 FUNCTIONS = f"""
 CREATE OR REPLACE FUNCTION chaos_guard_is_held() RETURNS boolean LANGUAGE sql STABLE AS $$
@@ -64,19 +63,15 @@ WHERE locktype = 'advisory' AND granted AND classid = %s AND client_port > 0
 """
 
 
-def install(database: Database) -> list[str]:
-    """Create the triggers; return the steps that this version of the addon has."""
-    columns = database.columns()
+def install(database: Database) -> None:
+    """Create the triggers."""
     database.run(FUNCTIONS)
-    steps = [step for step in STEPS if NEEDED.get(step) in (None, *columns)]
-    for step in steps:
-        key, table, event, condition = STEPS[step]
+    for step, (key, table, event, condition) in STEPS.items():
         when = f"WHEN ({condition})" if condition else ""
         database.run(
             f"CREATE TRIGGER chaos_{step} BEFORE {event} ON {table} FOR EACH ROW {when}"
             f" EXECUTE FUNCTION chaos_stop({key})"
         )
-    return steps
 
 
 class Hold:

@@ -1,8 +1,8 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 """Run in Odoo's shell: two Chilean companies that issue into the simulator, with folios, customers and users.
 
-Reads CHAOS_FILE, a JSON with `documents`, `passwords` (login to password) and `url`, and adds the ids that the run needs
-to it. Users have the role of a DTE user and nothing else; each company has one manager, who corrects documents.
+Reads CHAOS_FILE, a JSON with `documents`, `passwords` (login to password) and `url`, and adds the ids that the run
+needs. Users have the role of a DTE user and nothing else; each company has one manager, who corrects documents.
 """
 
 import base64

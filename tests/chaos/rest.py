@@ -7,7 +7,6 @@ import random
 import time
 from collections import Counter
 
-from tests.chaos.compare import TRANSIENT
 from tests.chaos.moments import Clock
 from tests.chaos.rpc import Gone, Refused
 from tests.chaos.stage import Stage
@@ -24,6 +23,18 @@ STATES = "SELECT id, state, envio_id, move_id, company_id FROM dte_document WHER
 REFERRED = """
 SELECT referenced_id FROM dte_document_reference_rel r JOIN dte_document d ON d.id = r.document_id
 WHERE d.superseded IS NOT TRUE AND d.state NOT IN ('accepted', 'objected', 'rejected')
+"""
+NEXT_DUE = """
+SELECT extract(epoch FROM min(due) - now() AT TIME ZONE 'UTC')::float FROM (
+    SELECT min(due_at) AS due FROM dte_envio WHERE state IN ('sending', 'unknown')
+    UNION ALL SELECT min(retry_at) FROM dte_document WHERE state = 'retry' AND superseded IS NOT TRUE
+) AS moments
+"""
+UNREST = """
+SELECT EXISTS (SELECT FROM dte_document WHERE superseded IS NOT TRUE AND (told IS NOT TRUE
+    OR state IN ('to_send', 'sending', 'sent', 'unknown', 'retry')))
+OR EXISTS (SELECT FROM dte_envio WHERE state IN ('sending', 'unknown', 'planned'))
+OR EXISTS (SELECT FROM dte_failed_queue WHERE state IN ('pending', 'retrying'))
 """
 
 
@@ -51,8 +62,6 @@ class People:
                     self._press(company, "resume", "action_send_to_sii", waiting[:1])
 
     def _is_paused(self, company) -> bool:
-        if ("dte_pause", "resumed_at") not in self._stage.database.columns():
-            return False
         statement = "SELECT count(*) FROM dte_pause WHERE company_id = %s AND resumed_at IS NULL"
         return bool(self._stage.database.value(statement, company["id"]))
 
@@ -108,21 +117,11 @@ class Aftermath:
 
     def next_due(self) -> float:
         """Seconds until something is due in Odoo; the interval of the verdicts when there is nothing else."""
-        columns = self._stage.database.columns()
-        moments = []
-        if ("dte_envio", "due_at") in columns:
-            moments.append("SELECT min(due_at) AS due FROM dte_envio WHERE state IN ('sending', 'unknown', 'planned')")
-        if ("dte_document", "retry_at") in columns:
-            moments.append("SELECT min(retry_at) FROM dte_document WHERE state = 'retry'")
-        statement = (
-            "SELECT extract(epoch FROM min(due) - now() AT TIME ZONE 'UTC')::float AS seconds"
-            f" FROM ({' UNION ALL '.join(moments)}) AS moments"
-        )
-        due = self._stage.database.value(statement) if moments else None
-        waiting = self._stage.database.value("SELECT count(*) FROM dte_document WHERE state = 'sent'")
+        due = self._stage.database.value(NEXT_DUE)
         if due is None:
             return POLL_SECONDS
         # A second more, and never past the next question about an envelope that waits for its verdict.
+        waiting = self._stage.database.value("SELECT count(*) FROM dte_document WHERE state = 'sent'")
         return min(max(due + 1, 1), POLL_SECONDS) if waiting else max(due + 1, 1)
 
     def reach(self, documents: int) -> bool:
@@ -138,16 +137,7 @@ class Aftermath:
         return True
 
     def at_rest(self) -> bool:
-        database, columns = self._stage.database, self._stage.database.columns()
-        for table, states in TRANSIENT.items():
-            live = " AND superseded IS NOT TRUE" if table == "dte_document" else ""
-            if (table, "state") in columns and database.value(
-                f"SELECT count(*) FROM {table} WHERE state = ANY(%s){live}", list(states)
-            ):
-                return False
-        if ("dte_document", "told") in columns and database.value(
-            "SELECT count(*) FROM dte_document WHERE told IS FALSE"
-        ):
+        if self._stage.database.value(UNREST):
             return False
         # What failed or was rejected has been looked at by somebody who left it as it is.
         before = sum(self._people.pressed.values())

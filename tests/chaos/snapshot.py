@@ -35,9 +35,8 @@ def take(stage: Stage) -> Books:
 
 def _documents(database) -> list[Document]:
     queue = {}
-    if ("dte_failed_queue", "document_id") in database.columns():
-        for row in database.select("SELECT document_id, state FROM dte_failed_queue ORDER BY id"):
-            queue.setdefault(row["document_id"], []).append(row["state"])
+    for row in database.select("SELECT document_id, state FROM dte_failed_queue ORDER BY id"):
+        queue.setdefault(row["document_id"], []).append(row["state"])
     return [
         Document(
             id=row["id"],
@@ -47,7 +46,7 @@ def _documents(database) -> list[Document]:
             superseded=bool(row["superseded"]),
             track_id=row["current_track"] or "",
             repairs_unknown=bool(row["repairs_unknown"]),
-            told=row.get("told") is not False,
+            told=bool(row["told"]),
             archived=base64.b64decode(row["xml_content"]) if row["xml_content"] is not None else None,
             queue_states=tuple(queue.get(row["id"], ())[-1:]),
             tracks=tuple(row["tracks"]),

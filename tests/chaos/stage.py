@@ -158,7 +158,7 @@ def opened(env: Env, documents: int) -> Iterator[Stage]:
             told = prepare(env, documents, url)
             control = json.loads((data / "server.json").read_text(encoding="utf-8"))["control"]
             stage = Stage(env, url, control, told)
-            stage.told["steps"] = holds.install(stage.database)
+            holds.install(stage.database)
             try:
                 stage.start_odoo()
                 yield stage
