@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 
@@ -13,16 +14,16 @@ import psycopg2.extras
 from dev.env import Env
 
 PATIENCE = 60.0
-LOST = (psycopg2.OperationalError, psycopg2.InterfaceError)
 
 
 class Database:
-    """One connection in autocommit; `select` and `run` try again when the server went away."""
+    """One connection in autocommit, shared by threads; `select` and `run` try again when the server went away."""
 
     def __init__(self, env: Env, name: str):
         self._env = env
         self.name = name
         self._connection = None
+        self._lock = threading.Lock()
 
     def connect(self):
         """Return a new connection in autocommit; waits until the server is there."""
@@ -56,16 +57,16 @@ class Database:
         self._try(lambda cursor: cursor.execute(statement, values or None))
 
     def _try(self, action):
-        for attempt in range(3):
-            try:
+        with self._lock:
+            for attempt in range(3):
                 if self._connection is None or self._connection.closed:
                     self._connection = self.connect()
-                with self._connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
-                    return action(cursor)
-            except LOST:
-                self.close()
-                if attempt == 2:
-                    raise
+                try:
+                    with self._connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+                        return action(cursor)
+                except psycopg2.Error:
+                    if not self._connection.closed or attempt == 2:
+                        raise
         raise AssertionError("unreachable")
 
     @contextlib.contextmanager

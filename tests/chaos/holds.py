@@ -15,7 +15,7 @@ import signal
 import psycopg2
 
 from sii_simulator import peers
-from tests.chaos.database import LOST, Database
+from tests.chaos.database import Database
 
 # First key of the runner's locks; that of the addon's liveness guard is in its const.py.
 CLASS = 7_700
@@ -39,16 +39,14 @@ STEPS = {
 # Here only a process counts that holds a liveness guard with another connection.
 GUARDED = ("after_claim",)
 
-FUNCTIONS = f"""
+FUNCTIONS = """
 CREATE OR REPLACE FUNCTION chaos_guard_is_held() RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (
-        SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = {GUARD}
-    )
+    SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = %(guard)s)
 $$;
 CREATE OR REPLACE FUNCTION chaos_stop() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_advisory_lock_shared({CLASS}, TG_ARGV[0]::int);
-    PERFORM pg_advisory_unlock_shared({CLASS}, TG_ARGV[0]::int);
+    PERFORM pg_advisory_lock_shared(%(own)s, TG_ARGV[0]::int);
+    PERFORM pg_advisory_unlock_shared(%(own)s, TG_ARGV[0]::int);
     RETURN NEW;
 END
 $$;
@@ -65,7 +63,7 @@ WHERE locktype = 'advisory' AND granted AND classid = %s AND client_port > 0
 
 def install(database: Database) -> None:
     """Create the triggers."""
-    database.run(FUNCTIONS)
+    database.run(FUNCTIONS % {"guard": GUARD, "own": CLASS})
     for step, (key, table, event, condition) in STEPS.items():
         when = f"WHEN ({condition})" if condition else ""
         database.run(
@@ -97,7 +95,7 @@ class Hold:
         try:
             waiting = self._processes(WAITING, CLASS, self._key)
             guarding = self._processes(GUARDING, GUARD) if waiting and self._step in GUARDED else waiting
-        except LOST:
+        except psycopg2.Error:
             # The server was restarted, and the lock is gone with the connection.
             self._arm()
             return False

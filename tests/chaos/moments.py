@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import time
 
+import psycopg2
+
 from tests.chaos.holds import GUARD
 from tests.chaos.stage import Stage
 from tests.chaos.users import Gate
@@ -40,9 +42,16 @@ class Clock:
     def move(self, seconds: float) -> None:
         """Let `seconds` pass. Users wait meanwhile, and the jobs are locked out by their own rows."""
         with self._gate.shut():
-            while not self._moved(seconds):
+            while not self._moved_safely(seconds):
                 time.sleep(0.2)
         self.moved += seconds
+
+    def _moved_safely(self, seconds: float) -> bool:
+        try:
+            return self._moved(seconds)
+        except psycopg2.Error:
+            # The server was restarted just now.
+            return False
 
     def _moved(self, seconds: float) -> bool:
         left = self._stage.dropped_at + UNSEEN_SECONDS - time.monotonic()
@@ -61,7 +70,7 @@ class Clock:
                 "UPDATE ir_cron_trigger SET call_at = call_at - %s * interval '1 second' WHERE cron_id = ANY(%s)",
                 [seconds, self._crons],
             )
-            self._stage.sii.call("POST", "clock", advance_seconds=seconds)
+        self._stage.sii.call("POST", "clock", advance_seconds=seconds)
         return True
 
     def run_jobs(self) -> bool:
