@@ -16,6 +16,11 @@ from dev.env import Env
 PATIENCE = 60.0
 
 
+def is_lost(error: psycopg2.Error) -> bool:
+    """Tell whether the connection ended; psycopg2 uses the plain DatabaseError when it ends amid a statement."""
+    return isinstance(error, (psycopg2.OperationalError, psycopg2.InterfaceError)) or not error.pgcode
+
+
 class Database:
     """One connection in autocommit, shared by threads; `select` and `run` try again when the server went away."""
 
@@ -57,17 +62,18 @@ class Database:
         self._try(lambda cursor: cursor.execute(statement, values or None))
 
     def _try(self, action):
+        until = time.monotonic() + PATIENCE
         with self._lock:
-            for attempt in range(3):
-                if self._connection is None or self._connection.closed:
+            while True:
+                if self._connection is None:
                     self._connection = self.connect()
                 try:
                     with self._connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
                         return action(cursor)
-                except psycopg2.Error:
-                    if not self._connection.closed or attempt == 2:
+                except psycopg2.Error as error:
+                    if not is_lost(error) or time.monotonic() > until:
                         raise
-        raise AssertionError("unreachable")
+                    self.close()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator:
