@@ -15,7 +15,7 @@ TRANSIENT = {
     "dte_failed_queue": ("pending", "retrying"),
 }
 # What a row of the retry ledger may say about a document in a state.
-QUEUE_FITS = {"success": VERDICTS, "abandoned": ("failed", *VERDICTS)}
+QUEUE_FITS = {"success": ("sent", *VERDICTS), "abandoned": ("failed", *VERDICTS)}
 
 
 @dataclass(frozen=True)

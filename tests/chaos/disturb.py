@@ -120,6 +120,7 @@ class Disturber(threading.Thread):
         self.join()
         for _mishap, armed in self._armed.values():
             armed.release()
-        fired = self._stage.sii.call("GET", "faults")["fired"]
+        fired = self._stage.sii.call("GET", "faults")["fired"].get("kill", 0)
         self._stage.sii.call("DELETE", "faults")
-        self.fired = fired
+        if fired != self._stage.kills_by_sii():
+            self.problem = self.problem or "a kill of the simulator found no process at the other end"

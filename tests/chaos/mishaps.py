@@ -119,7 +119,6 @@ ALL = (
     _hold("after_claim"),
     _kill("during_upload", service="upload", step="body_received"),
     _kill("accepted", service="upload", step="stored", weight=6),
-    _kill("answered", service="upload", step="answered"),
     _hold("before_record"),
     _hold("after_record"),
     _kill("asking", "query", service="query_up", step="body_received"),

@@ -13,6 +13,8 @@ from tests.chaos.stage import Stage
 
 # The interval of the job that asks for verdicts.
 POLL_SECONDS = 15 * 60 + 5
+# The interval of the job that sends and reconciles.
+JOB_SECONDS = 5 * 60
 SECONDS_PER_DOCUMENT = 0.4
 LEAST_SECONDS = 150.0
 # Turns in which nothing changed, after which nothing will.
@@ -114,6 +116,13 @@ class Aftermath:
         self._people.look()
         self._clock.move(self.next_due())
         self._clock.run_jobs()
+
+    def pass_time(self, seconds: float) -> None:
+        """Let that time pass as it does in life: nothing that falls due on the way is missed by the jobs."""
+        until = self._clock.moved + seconds
+        while self._clock.moved < until:
+            self._clock.move(min(self.next_due(), JOB_SECONDS, until - self._clock.moved))
+            self._clock.run_jobs()
 
     def next_due(self) -> float:
         """Seconds until something is due in Odoo; the interval of the verdicts when there is nothing else."""

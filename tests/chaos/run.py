@@ -68,7 +68,7 @@ def run(stage: Stage, chosen: plan.Plan) -> dict:
     # The SII takes its time between receiving an envelope and its verdict.
     stage.sii.call("POST", "settings", delays={"registered": 1, "schema": 1, "firma": 1, "final": 6})
     disturber.start()
-    storm(crowd, clock, disturber)
+    storm(crowd, aftermath)
     say(f"  issued      {chosen.documents} documents")
     missing = late_mishaps(aftermath, disturber)
     disturber.stop()
@@ -99,15 +99,14 @@ def run(stage: Stage, chosen: plan.Plan) -> dict:
     }
 
 
-def storm(crowd: Crowd, clock: Clock, disturber: Disturber) -> None:
+def storm(crowd: Crowd, aftermath: Aftermath) -> None:
     """Let the users work; now and then time passes and the jobs run beside them."""
     crowd.start()
     leaps = list(LEAPS)
     while crowd.at_work:
         if leaps and crowd.progress >= leaps[0]:
             leaps.pop(0)
-            clock.move(LEAP_SECONDS)
-            clock.run_jobs()
+            aftermath.pass_time(LEAP_SECONDS)
         time.sleep(0.2)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -63,7 +64,7 @@ class Stage:
         command = databases.serve_command(self.env, NAME, self.port, "--gevent-port", str(free_port()))
         # By TCP, so that the port of a connection tells whose it is.
         command += ["--db_host", "127.0.0.1"]
-        command += ["--workers", "3", "--max-cron-threads", "2", "--log-handler", "werkzeug:WARNING"]
+        command += ["--workers", "3", "--max-cron-threads", "2"]
         with (LOG / "chaos-odoo.log").open("a") as output:
             self._process = subprocess.Popen(
                 command,
@@ -115,6 +116,11 @@ class Stage:
 
     def company(self, user: int) -> dict:
         return self.told["companies"][company_of(user)]
+
+    def kills_by_sii(self) -> int:
+        """Count the processes that the simulator has killed: its log tells whether there was one."""
+        log = (LOG / "chaos-simulator.log").read_text(encoding="utf-8")
+        return len(re.findall(r"event=kill pid=\d+ found=yes", log))
 
     # -- PostgreSQL --
 

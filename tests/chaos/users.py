@@ -113,10 +113,12 @@ class User(threading.Thread):
                 self.again["no answer"] += 1
             except Refused as error:
                 self.again[error.kind] += 1
-                if accept_no:
-                    return None
-                if attempt >= 2 and error.kind.endswith(("UserError", "ValidationError")):
-                    raise
+                # Anything else is a failure of the server, after which everybody presses again.
+                if error.kind.endswith(("UserError", "ValidationError")):
+                    if accept_no:
+                        return None
+                    if attempt >= 2:
+                        raise
             time.sleep(MOMENT)
         raise AssertionError(f"gave up after {TRIES} tries: {dict(self.again)}")
 
