@@ -19,6 +19,7 @@ SHIFTED = (
     ("dte_envio", "polled_at"),
     ("dte_document", "queued_at"),
     ("dte_document", "retry_at"),
+    ("dte_backup", "file_retry_at"),
     ("dte_failed_queue", "next_retry_date"),
     ("dte_failed_queue", "last_retry_date"),
     ("dte_sii_session", "obtained_at"),

@@ -1,8 +1,8 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 """Run in Odoo's shell: two Chilean companies that issue into the simulator, with folios, customers and users.
 
-Reads CHAOS_FILE, a JSON with `documents`, `passwords` (login to password) and `url`, and adds the ids that the run
-needs. Users have the role of a DTE user and nothing else; each company has one manager, who corrects documents.
+Reads CHAOS_FILE, a JSON with `documents`, `passwords` (login to password), `archive` (a folder) and `url`, and adds the
+ids that the run needs. Users have the role of a DTE user and nothing else; each company has one manager, who corrects documents.
 """
 
 import base64
@@ -18,6 +18,7 @@ TYPES = (33, 34, 56, 61)
 ENVIO_SIZES = (20, 6)
 # The least that the setting allows: a call that hangs shall not hold a worker for long.
 UPLOAD_SECONDS = 10
+LATER_JOBS = ("ir_cron_archive_scrub", "ir_cron_archive_cleanup")
 CUSTOMERS = (("Ferretería El Tornillo Ltda.", "88888888-8"), ("Panadería Añañuca SpA", "77123456-9"))
 
 
@@ -28,20 +29,22 @@ def main(env):
     # Nothing but the jobs of the addon shall run beside the users.
     env["ir.cron"].search([("id", "not in", own_crons(env).ids)]).active = False
     told["customers"] = [make_customer(env, name, rut).id for name, rut in CUSTOMERS]
-    told["companies"] = [
-        make_company(env, simulator, number, told["documents"], told["passwords"]) for number in range(len(COMPANIES))
-    ]
+    told["companies"] = [make_company(env, simulator, number, told) for number in range(len(COMPANIES))]
     told["crons"] = own_crons(env).ids
     env.cr.commit()
     path.write_text(json.dumps(told))
 
 
 def own_crons(env):
-    data = env["ir.model.data"].search([("module", "=", "l10n_cl_dte"), ("model", "=", "ir.cron")])
+    """Return the jobs that take part: those that look after old documents have nothing to do in a run."""
+    data = env["ir.model.data"].search(
+        [("module", "=", "l10n_cl_dte"), ("model", "=", "ir.cron"), ("name", "not in", LATER_JOBS)]
+    )
     return env["ir.cron"].browse(data.mapped("res_id"))
 
 
-def make_company(env, simulator, number, documents, passwords):
+def make_company(env, simulator, number, told):
+    documents = told["documents"]
     name, rut = COMPANIES[number]
     company = env.company if number == 0 else env["res.company"].create({"name": name})
     company.write({"name": name, "country_id": env.ref("base.cl").id})
@@ -51,6 +54,7 @@ def make_company(env, simulator, number, documents, passwords):
     env["account.chart.template"].try_loading("cl", company)
     set_up_company(company, simulator, rut)
     company.write({"dte_envio_size": ENVIO_SIZES[number], "dte_upload_seconds": UPLOAD_SECONDS})
+    company.dte_archive_url = told["archive"]
     journal = env["account.journal"].search([("type", "=", "sale"), ("company_id", "=", company.id)], limit=1)
     journal.dte_enabled = True
     for dte_type in TYPES:
@@ -60,7 +64,7 @@ def make_company(env, simulator, number, documents, passwords):
             env["dte.caf"].create({"caf_file": base64.b64encode(content), "company_id": company.id})
     users = [
         make_user(env, login, password, company)
-        for login, password in passwords.items()
+        for login, password in told["passwords"].items()
         if login.split("_")[1] == str(number)
     ]
     return {

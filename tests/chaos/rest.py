@@ -37,6 +37,7 @@ SELECT EXISTS (SELECT FROM dte_document WHERE superseded IS NOT TRUE AND (told I
     OR state IN ('to_send', 'sending', 'sent', 'unknown', 'retry')))
 OR EXISTS (SELECT FROM dte_envio WHERE state IN ('sending', 'unknown', 'planned'))
 OR EXISTS (SELECT FROM dte_failed_queue WHERE state IN ('pending', 'retrying'))
+OR EXISTS (SELECT FROM dte_backup WHERE sealed IS NOT TRUE OR file_state = 'pending')
 """
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import base64
 
+from tests.chaos import archive
 from tests.chaos.compare import REFUSED_WHOLE, VALID, Books, Document, Held
 from tests.chaos.holds import GUARD
 from tests.chaos.moments import GUARDS
-from tests.chaos.stage import Stage
+from tests.chaos.stage import ARCHIVE, Stage
 
 DOCUMENTS = """
 SELECT d.*, b.xml_content, e.track_id AS current_track, array_remove(array_agg(o.track_id), NULL) AS tracks
@@ -29,7 +30,7 @@ def take(stage: Stage) -> Books:
         envelopes={row["id"]: row["state"] for row in stage.database.select("SELECT id, state FROM dte_envio")},
         refused=refused,
         guards=stage.database.value(GUARDS, GUARD),
-        archive_problems=_archive(stage.database),
+        archive_problems=archive.find_problems(*archive.read(stage.database), ARCHIVE),
     )
 
 
@@ -65,13 +66,3 @@ def _ledger(stage: Stage) -> tuple[list[Held], frozenset[int]]:
             held.append(Held((one["issuer"], one["type"], one["folio"]), one["state"], one["track_id"], content))
         refused |= {int(upload["track_id"]) for upload in ledger["uploads"] if upload["state"] in REFUSED_WHOLE}
     return held, frozenset(refused)
-
-
-def _archive(database) -> list[str]:
-    """Sentences about the archive: content that does not match its hash."""
-    # Odoo keeps what is in a Binary column in base64.
-    rows = database.select(
-        "SELECT id FROM dte_backup WHERE lower(sha256) IS DISTINCT FROM"
-        " encode(sha256(decode(convert_from(xml_content, 'UTF8'), 'base64')), 'hex')"
-    )
-    return [f"archive row {row['id']} does not match its hash" for row in rows]

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import threading
@@ -26,6 +27,7 @@ from tests.chaos.plan import USERS, company_of
 from tests.chaos.rpc import Browser, Sii
 
 NAME = "chaos"
+ARCHIVE = RUN / "chaos-archive"
 HERE = Path(__file__).parent
 STRANGERS = """
 SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'
@@ -156,6 +158,8 @@ def opened(env: Env, documents: int) -> Iterator[Stage]:
     end_leftovers()
     (LOG / "chaos-odoo.log").unlink(missing_ok=True)
     data = RUN / "chaos-simulator"
+    shutil.rmtree(ARCHIVE, ignore_errors=True)
+    ARCHIVE.mkdir()
     databases.create(env, NAME)
     try:
         # The cluster runs with synchronous_commit off; a crash of PostgreSQL may not lose what was committed here.
@@ -190,7 +194,12 @@ def prepare(env: Env, documents: int, url: str) -> dict:
     logins = [f"user_{company_of(user)}_{user}" for user in range(USERS)] + ["manager_0", "manager_1"]
     path = RUN / "chaos-stage.json"
     path.touch(mode=0o600)
-    told = {"documents": documents, "url": url, "passwords": {login: secrets.token_urlsafe(9) for login in logins}}
+    told = {
+        "documents": documents,
+        "url": url,
+        "archive": str(ARCHIVE),
+        "passwords": {login: secrets.token_urlsafe(9) for login in logins},
+    }
     path.write_text(json.dumps(told), encoding="utf-8")
     log = LOG / "chaos-prepare.log"
     if databases.run_script(env, NAME, HERE / "prepare.py", log, CHAOS_FILE=str(path), DTE_SIMULATOR_URL=url):

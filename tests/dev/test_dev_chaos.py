@@ -1,12 +1,13 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 """That `make chaos` can fail: doctored books are found out, one by one; and that its plan leaves nothing out."""
 
+import hashlib
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from tests.chaos import mishaps, plan
+from tests.chaos import archive, mishaps, plan
 from tests.chaos.compare import Books, Document, Held, compare
 
 RUT = "76543210-3"
@@ -98,6 +99,53 @@ def test_an_archive_that_differs_is_found(archived):
 
 def test_what_seals_and_files_say_counts():
     assert counts([document()], [held()], archive_problems=["row 1 has no seal"]) == {"archive_differs": 1}
+
+
+@pytest.fixture
+def whole_archive(tmp_path):
+    """Rows, seals and files of two documents, as they must be."""
+    rows, seals, before = [], [], archive.NOTHING_BEFORE
+    for number in (1, 2):
+        content = b"<DTE>%d</DTE>" % number
+        digest = hashlib.sha256(content).hexdigest()
+        row = archive.Row(number, 1, f"33 {number}", content, digest, f"1|33|{number}|{digest}", f"2026/{number}.xml")
+        own = hashlib.sha256(f"{before}|{row.identity}".encode()).hexdigest()
+        seals.append(archive.Seal(1, number, row.id, row.identity, before, own))
+        before = own
+        rows.append(row)
+        path = tmp_path / row.file_key
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    return rows, seals, tmp_path
+
+
+def test_a_whole_archive_has_no_problem(whole_archive):
+    assert archive.find_problems(*whole_archive) == []
+
+
+def test_a_changed_row_is_found(whole_archive):
+    rows, seals, folder = whole_archive
+    rows[0] = replace(rows[0], content=b"<DTE/>")
+    assert len(archive.find_problems(rows, seals, folder)) == 2  # its hash, and its file
+    rows[0] = replace(rows[0], sha256=hashlib.sha256(b"<DTE/>").hexdigest(), identity="1|33|1|new")
+    assert len(archive.find_problems(rows, seals, folder)) == 2  # its seal, and its file
+
+
+def test_a_broken_chain_is_found(whole_archive):
+    rows, seals, folder = whole_archive
+    assert len(archive.find_problems(rows, seals[:1], folder)) == 1
+    assert len(archive.find_problems(rows[:1], seals, folder)) == 2  # the seal and the file of nothing
+    assert archive.find_problems(rows, [replace(seals[0], identity="other"), seals[1]], folder)
+    assert archive.find_problems(rows, [seals[0], replace(seals[1], number=3)], folder)
+    assert archive.find_problems(rows, [*seals, replace(seals[1], number=3, previous_hash=seals[1].hash)], folder)
+
+
+def test_files_that_are_missing_or_differ_are_found(whole_archive):
+    rows, seals, folder = whole_archive
+    (folder / rows[0].file_key).unlink()
+    (folder / rows[1].file_key).write_bytes(b"<DTE/>")
+    (folder / "2026" / "9.xml").write_bytes(b"<DTE/>")
+    assert len(archive.find_problems(rows, seals, folder)) == 3
 
 
 @pytest.mark.parametrize("state", ["to_send", "sending", "sent", "unknown", "retry"])
