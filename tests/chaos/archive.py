@@ -17,7 +17,7 @@ NOTHING_BEFORE = "0" * 64
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the archive. `identity` is what its seal must say, `file_key` the path of its file, empty without one."""
+    """A row of the archive. `identity` is what its seal must say, `file_key` the path of its file, if any."""
 
     id: int
     company_id: int

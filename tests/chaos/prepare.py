@@ -2,7 +2,8 @@
 """Run in Odoo's shell: two Chilean companies that issue into the simulator, with folios, customers and users.
 
 Reads CHAOS_FILE, a JSON with `documents`, `passwords` (login to password), `archive` (a folder) and `url`, and adds the
-ids that the run needs. Users have the role of a DTE user and nothing else; each company has one manager, who corrects documents.
+ids that the run needs. Users have the role of a DTE user and nothing else; each company has one manager, who corrects
+documents.
 """
 
 import base64

@@ -10,6 +10,7 @@ from collections import Counter
 from tests.chaos.moments import Clock
 from tests.chaos.rpc import Gone, Refused
 from tests.chaos.stage import Stage
+from tests.chaos.users import MOMENT, TRIES
 
 # The interval of the job that asks for verdicts.
 POLL_SECONDS = 15 * 60 + 5
@@ -77,22 +78,33 @@ class People:
                 self._left_alone.add(row["id"])
                 continue
             company = next(one for one in self._stage.told["companies"] if one["id"] == row["company_id"])
-            if self._press(company, "correct", "action_dte_correct", [row["move_id"]]):
-                self._press(company, "post_again", "action_post", [row["move_id"]])
-                self._press(company, "send_again", "action_send_to_sii", [row["move_id"]])
+            self._correct(company, row["move_id"])
 
-    def _press(self, company, what: str, method: str, ids) -> bool:
+    def _correct(self, company, move: int):
+        self._press(company, "correct", "action_dte_correct", [move])
+        # Whether it worked is told by the invoice, not by an answer that may have been lost.
+        if self._is_draft(move):
+            self._press(company, "post_again", "action_post", [move])
+        if not self._is_draft(move):
+            self._press(company, "send_again", "action_send_to_sii", [move])
+
+    def _is_draft(self, move: int) -> bool:
+        return self._stage.database.value("SELECT state FROM account_move WHERE id = %s", move) == "draft"
+
+    def _press(self, company, what: str, method: str, ids):
+        """Press a button until Odoo says yes or no."""
         self.pressed[what] += 1
-        try:
-            self._browser(company).press("account.move", method, ids)
-        except Refused as error:
-            self.pressed[f"{what} refused"] += 1
-            self.last_refusal = f"{what} {ids}: {error.message}"
-            return False
-        except Gone:
-            self.pressed[f"{what} without answer"] += 1
-            return False
-        return True
+        for _attempt in range(TRIES):
+            try:
+                self._browser(company).press("account.move", method, ids)
+                return
+            except Refused as error:
+                if error.kind.endswith(("UserError", "ValidationError")):
+                    self.pressed[f"{what} refused"] += 1
+                    return
+            except Gone:
+                self.pressed[f"{what} without answer"] += 1
+            time.sleep(MOMENT)
 
     def _browser(self, company):
         if company["id"] not in self._browsers:
