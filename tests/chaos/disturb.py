@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 
-from tests.chaos.holds import Hold
+from tests.chaos.holds import AFTER_CLAIM, Hold, TokenHold
 from tests.chaos.mishaps import Mishap
 from tests.chaos.stage import Stage
 
@@ -104,8 +104,7 @@ class Disturber(threading.Thread):
 
     def _arm(self, mishap: Mishap):
         if mishap.how == "hold":
-            stage = self._stage
-            return Hold(stage.database, mishap.kill, stage.env.pg_port, stage.is_worker)
+            return (TokenHold if mishap.kill == AFTER_CLAIM else Hold)(self._stage, mishap.kill)
         return (SiiFault if mishap.how == "sii" else DatabaseFault)(self._stage, mishap)
 
     def waiting(self) -> list[str]:

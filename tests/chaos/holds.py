@@ -1,9 +1,12 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-"""Steps that the simulator cannot see: triggers in the run's own database stop a process there, to be killed.
+"""Steps that the simulator cannot see: a process is stopped there by the run's own database, to be killed.
 
-Each step has an advisory lock. A trigger takes it in shared mode and gives it back at once, so it waits exactly while
-the runner holds the lock. A held process is found in pg_locks and, from the port of its connection, in /proc:
-`application_name` has the pid of Odoo's first process in all of them.
+Triggers of the runner stop it at most steps. Each step has an advisory lock; its trigger takes that in shared mode and gives
+it back at once, so it waits exactly while the runner holds the lock. Between the claim and the upload nothing is written:
+there the runner locks the table from which the token is read.
+
+A stopped process is found in pg_locks and, from the port of its connection, in /proc: `application_name` has the pid of
+Odoo's first process in all of them.
 """
 
 from __future__ import annotations
@@ -29,20 +32,15 @@ STEPS = {
     "before_first_commit": (2, "dte_document", "UPDATE", "NEW.queued_at IS NOT NULL AND OLD.queued_at IS NULL"),
     # The envelope is built and not committed.
     "before_claim": (3, "dte_envio", "INSERT", ""),
-    # The claim is committed (see GUARDED) and the token for the upload is fetched.
-    "after_claim": (4, "dte_sii_session", "UPDATE", "chaos_guard_is_held()"),
     # The SII has answered and the answer is not committed.
-    "before_record": (5, "dte_envio", "UPDATE", "OLD.track_id IS NULL AND NEW.track_id IS NOT NULL"),
+    "before_record": (4, "dte_envio", "UPDATE", "OLD.track_id IS NULL AND NEW.track_id IS NOT NULL"),
     # The answer is committed and what follows from it is not.
-    "after_record": (6, "dte_backup", "UPDATE", "OLD.track_id IS NULL AND NEW.track_id IS NOT NULL"),
+    "after_record": (5, "dte_backup", "UPDATE", "OLD.track_id IS NULL AND NEW.track_id IS NOT NULL"),
 }
-# Here only a process counts that holds a liveness guard with another connection.
-GUARDED = ("after_claim",)
+# The claim is committed (so the process holds a liveness guard), and the token for the upload is read.
+AFTER_CLAIM = "after_claim"
 
-FUNCTIONS = """
-CREATE OR REPLACE FUNCTION chaos_guard_is_held() RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = %(guard)s)
-$$;
+FUNCTION = """
 CREATE OR REPLACE FUNCTION chaos_stop() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_lock_shared(%(own)s, TG_ARGV[0]::int);
@@ -53,17 +51,21 @@ $$;
 """
 WAITING = """
 SELECT client_port FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE locktype = 'advisory' AND NOT granted AND classid = %s AND objid = %s AND client_port > 0
+WHERE locktype = 'advisory' AND NOT granted AND classid = %s AND objid = %s
+"""
+WAITING_FOR_TOKEN = """
+SELECT client_port FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'relation' AND NOT granted AND relation = 'dte_sii_session'::regclass
 """
 GUARDING = """
 SELECT client_port FROM pg_locks JOIN pg_stat_activity USING (pid)
-WHERE locktype = 'advisory' AND granted AND classid = %s AND client_port > 0
+WHERE locktype = 'advisory' AND granted AND classid = %s
 """
 
 
 def install(database: Database) -> None:
     """Create the triggers."""
-    database.run(FUNCTIONS % {"guard": GUARD, "own": CLASS})
+    database.run(FUNCTION % {"own": CLASS})
     for step, (key, table, event, condition) in STEPS.items():
         when = f"WHEN ({condition})" if condition else ""
         database.run(
@@ -75,47 +77,80 @@ def install(database: Database) -> None:
 class Hold:
     """One armed step: the next process that comes there waits until it is killed."""
 
-    def __init__(self, database: Database, step: str, server_port: int, is_ours):
-        """:param is_ours: tells whether a process id is one of our Odoo's workers"""
-        self._database = database
+    def __init__(self, stage, step: str):
+        self._stage = stage
         self._step = step
-        self._key = STEPS[step][0]
-        self._server_port = server_port
-        self._is_ours = is_ours
         self._connection = None
         self._arm()
 
     def _arm(self):
-        self._connection = self._database.connect()
+        self._connection = self._stage.database.connect()
         with self._connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s, %s)", (CLASS, self._key))
+            self._lock(cursor)
+
+    def _lock(self, cursor):
+        cursor.execute("SELECT pg_advisory_lock(%s, %s)", (CLASS, STEPS[self._step][0]))
+
+    def _waiting(self) -> list[int]:
+        """Return the ports of the connections that are held."""
+        return self._ports(WAITING, CLASS, STEPS[self._step][0])
+
+    def _victims(self, ports: list[int]) -> set[int]:
+        return self._processes(ports)
 
     def strike(self) -> bool:
-        """Kill the process that waits at the step, if there is one; the hold is over then."""
+        """Kill a process that waits at the step, if there is one; the hold is over then."""
         try:
-            waiting = self._processes(WAITING, CLASS, self._key)
-            guarding = self._processes(GUARDING, GUARD) if waiting and self._step in GUARDED else waiting
+            ports = self._waiting()
+            victims = self._victims(ports) if ports else set()
         except psycopg2.Error:
-            # The server was restarted, and the lock is gone with the connection.
-            self._arm()
-            return False
-        if waiting and not waiting & guarding:
-            # They are at the step for another reason: let them pass.
+            # The server was restarted, and the lock is gone with the connection; or it could not be had just now.
             self.release()
             self._arm()
-        if not waiting & guarding:
             return False
-        os.kill(min(waiting & guarding), signal.SIGKILL)
+        if not victims:
+            if ports:
+                # They are at the step for another reason: let them pass.
+                self.release()
+                self._arm()
+            return False
+        os.kill(min(victims), signal.SIGKILL)
         self.release()
         return True
 
-    def _processes(self, statement, *values) -> set[int]:
+    def _ports(self, statement, *values) -> list[int]:
         with self._connection.cursor() as cursor:
             cursor.execute(statement, values)
-            ports = [port for (port,) in cursor.fetchall()]
-        return {pid for pid in (peers.owner(port, self._server_port) for port in ports) if self._is_ours(pid)}
+            return [port for (port,) in cursor.fetchall() if port]
+
+    def _processes(self, ports) -> set[int]:
+        pids = {peers.owner(port, self._stage.env.pg_port) for port in ports if port > 0}
+        return {pid for pid in pids if self._stage.is_worker(pid)}
 
     def release(self) -> None:
         """Let everybody go on. The dead one's connection ends as soon as it wants to answer."""
         with contextlib.suppress(psycopg2.Error):
             self._connection.close()
+
+
+class TokenHold(Hold):
+    """The step after the claim: of those who wait for the token, one that holds a guard is killed."""
+
+    def _arm(self):
+        try:
+            super()._arm()
+        except psycopg2.Error:
+            # Somebody is at the table; the next try comes with the next strike.
+            self.release()
+
+    def _lock(self, cursor):
+        # Others queue behind us while we wait, so not for long.
+        cursor.execute("SET lock_timeout = '200ms'")
+        cursor.execute("BEGIN")
+        cursor.execute("LOCK TABLE dte_sii_session IN ACCESS EXCLUSIVE MODE")
+
+    def _waiting(self):
+        return self._ports(WAITING_FOR_TOKEN)
+
+    def _victims(self, ports):
+        return self._processes(ports) & self._processes(self._ports(GUARDING, GUARD))
