@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -10,6 +11,8 @@ from collections import Counter
 from tests.chaos.holds import AFTER_CLAIM, Hold, TokenHold
 from tests.chaos.mishaps import Mishap
 from tests.chaos.stage import Stage
+
+_logger = logging.getLogger(__name__)
 
 TICK = 0.1
 # Mishaps come until this share of the documents is issued, so that the last ones still meet work to disturb.
@@ -93,6 +96,7 @@ class Disturber(threading.Thread):
         if channel in self._armed:
             mishap, armed = self._armed[channel]
             if armed.strike():
+                _logger.info("happened: %s", mishap.name)
                 self.happened[mishap.name] += 1
                 if mishap.kill:
                     self.kills[mishap.kill] += 1

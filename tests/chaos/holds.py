@@ -1,9 +1,9 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 """Steps that the simulator cannot see: a process is stopped there by the run's own database, to be killed.
 
-Triggers of the runner stop it at most steps. Each step has an advisory lock; its trigger takes that in shared mode and gives
-it back at once, so it waits exactly while the runner holds the lock. Between the claim and the upload nothing is written:
-there the runner locks the table from which the token is read.
+Triggers of the runner stop it at most steps. Each step has an advisory lock; its trigger takes that in shared mode and
+gives it back at once, so it waits exactly while the runner holds the lock. Between the claim and the upload nothing is
+written: there the runner locks the table from which the token is read.
 
 A stopped process is found in pg_locks and, from the port of its connection, in /proc: `application_name` has the pid of
 Odoo's first process in all of them.

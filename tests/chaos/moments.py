@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import psycopg2
@@ -10,6 +11,8 @@ import psycopg2
 from tests.chaos.holds import GUARD
 from tests.chaos.stage import Stage
 from tests.chaos.users import Gate
+
+_logger = logging.getLogger(__name__)
 
 # Moments that decide when something is due, or how old it is.
 SHIFTED = (
@@ -46,6 +49,7 @@ class Clock:
             while not self._moved_safely(seconds):
                 time.sleep(0.2)
         self.moved += seconds
+        _logger.info("%.0f seconds pass", seconds)
 
     def _moved_safely(self, seconds: float) -> bool:
         try:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections import Counter
@@ -11,6 +12,8 @@ from tests.chaos.moments import Clock
 from tests.chaos.rpc import Gone, Refused
 from tests.chaos.stage import Stage
 from tests.chaos.users import MOMENT, TRIES
+
+_logger = logging.getLogger(__name__)
 
 # The interval of the job that asks for verdicts.
 POLL_SECONDS = 15 * 60 + 5
@@ -99,6 +102,7 @@ class People:
                 self._browser(company).press("account.move", method, ids)
                 return
             except Refused as error:
+                _logger.info("%s %s: %s", what, ids, error)
                 if error.kind.endswith(("UserError", "ValidationError")):
                     self.pressed[f"{what} refused"] += 1
                     return

@@ -7,13 +7,14 @@ Reads N, SEED (a number or `random`) and SCENARIO from the environment. docs/cha
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
 import time
 from collections import Counter
 from pathlib import Path
 
-from dev.common import RUN, Stop, locked, say, write_json
+from dev.common import LOG, RUN, Stop, locked, say, write_json
 from dev.env import Env
 from tests.chaos import compare, plan, report, snapshot
 from tests.chaos.disturb import Disturber
@@ -32,6 +33,10 @@ LEAP_SECONDS = 9 * 60.0
 def chaos(env: Env, result_file: Path) -> int:
     """Write and print the result; 1 on any difference."""
     began = time.monotonic()
+    LOG.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        filename=LOG / "chaos-run.log", filemode="w", level=logging.INFO, format="%(asctime)s %(message)s"
+    )
     chosen = read_plan()
     say(f"  {chosen.scenario}: {chosen.documents} documents, {len(chosen.mishaps)} mishaps, SEED={chosen.seed}")
     with locked(RUN / "chaos.lock"), opened(env, chosen.documents) as stage:

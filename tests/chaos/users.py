@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections import Counter
@@ -12,6 +13,8 @@ from dataclasses import replace
 from tests.chaos.plan import Order, Plan, Task
 from tests.chaos.rpc import Browser, Gone, Refused
 from tests.chaos.stage import Stage
+
+_logger = logging.getLogger(__name__)
 
 # How often somebody tries one thing before the run is given up as broken.
 TRIES = 60
@@ -109,9 +112,11 @@ class User(threading.Thread):
             try:
                 with self._gate.request():
                     return action()
-            except Gone:
+            except Gone as error:
+                _logger.info("%s: %s", self.name, error)
                 self.again["no answer"] += 1
             except Refused as error:
+                _logger.info("%s: %s", self.name, error)
                 self.again[error.kind] += 1
                 # Anything else is a failure of the server, after which everybody presses again.
                 if error.kind.endswith(("UserError", "ValidationError")):
