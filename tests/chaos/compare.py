@@ -33,6 +33,7 @@ class Document:
     archived: bytes | None = None
     queue_states: tuple[str, ...] = ()
     tracks: tuple[str, ...] = ()
+    move_id: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def compare(books: Books) -> Findings:
         valid = [one for one in copies if one.state in VALID]
         if len(valid) > 1:
             findings.add("duplicates", f"{_name(key)} is valid {len(valid)} times at the SII")
+    _find_sold_twice(live, held, findings)
     _find_unrest(books, findings)
     for text in books.archive_problems:
         findings.add("archive_differs", text)
@@ -127,6 +129,18 @@ def _find_unknown_to_odoo(live, held, findings):
     known = {document.key for document in live}
     for key in sorted(held.keys() - known):
         findings.add("lost", f"{_name(key)} is at the SII and not in Odoo")
+
+
+def _find_sold_twice(live, held, findings):
+    """An invoice that took a second folio although the document under the first one is valid."""
+    valid = {key for key, copies in held.items() if any(one.state in VALID for one in copies)}
+    issued = defaultdict(set)
+    for document in live:
+        if document.move_id and document.key in valid:
+            issued[document.move_id].add(document.key)
+    for keys in issued.values():
+        if len(keys) > 1:
+            findings.add("duplicates", f"one invoice is valid as {' and as '.join(map(_name, sorted(keys)))}")
 
 
 def _find_gaps(live, findings):

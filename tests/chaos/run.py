@@ -84,6 +84,9 @@ def run(stage: Stage, chosen: plan.Plan) -> dict:
         problems.append("the system did not come to rest")
     say(f"  rest        {clock.moved / 3600:.1f} hours have passed, {aftermath.turns} turns")
     books = snapshot.take(stage)
+    issued = len({document.move_id for document in books.documents})
+    if issued != chosen.documents:
+        problems.append(f"{issued} invoices have a document, {chosen.documents} were to be issued")
     findings = compare.compare(books)
     uploads = [
         upload

@@ -51,6 +51,7 @@ def _documents(database) -> list[Document]:
             archived=base64.b64decode(row["xml_content"]) if row["xml_content"] is not None else None,
             queue_states=tuple(queue.get(row["id"], ())[-1:]),
             tracks=tuple(row["tracks"]),
+            move_id=row["move_id"] or 0,
         )
         for row in database.select(DOCUMENTS)
     ]

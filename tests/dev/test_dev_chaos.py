@@ -60,6 +60,14 @@ def test_a_document_valid_twice_is_a_duplicate():
     assert counts([document()], [held(state="objected"), held()])["duplicates"] == 1
 
 
+def test_an_invoice_that_is_valid_under_two_folios_is_a_duplicate():
+    documents = [document(move_id=7), document(OTHER, move_id=7)]
+    assert counts(documents, [held(), held(OTHER)]) == {"duplicates": 1}
+    assert counts([document(move_id=7), document(OTHER, move_id=8)], [held(), held(OTHER)]) == {}
+    rejected = document(OTHER, move_id=7, state="rejected")
+    assert counts([document(move_id=7), rejected], [held(), held(OTHER, "rejected")]) == {}
+
+
 def test_a_rejected_copy_beside_the_valid_one_is_none():
     assert counts([document()], [held(state="rejected", track="0250000002"), held()]) == {}
 
