@@ -22,7 +22,9 @@ JOB_SECONDS = 5 * 60
 SECONDS_PER_DOCUMENT = 0.4
 LEAST_SECONDS = 150.0
 # Turns in which nothing changed, after which nothing will.
-STANDSTILL = 25
+STANDSTILL = 20
+# Of POLL_SECONDS: four hours.
+LONGEST_STEP = 16
 CORRECTED_SHARE = 0.6
 
 STATES = "SELECT id, state, envio_id, move_id, company_id FROM dte_document WHERE superseded IS NOT TRUE ORDER BY id"
@@ -127,6 +129,7 @@ class Aftermath:
         self._clock = clock
         self._people = people
         self.turns = 0
+        self._same = 0
 
     def turn(self) -> None:
         self.turns += 1
@@ -144,20 +147,22 @@ class Aftermath:
     def next_due(self) -> float:
         """Seconds until something is due in Odoo; the interval of the verdicts when there is nothing else."""
         due = self._stage.database.value(NEXT_DUE)
+        # Where nothing changes any more, longer steps: some things are decided after a day.
+        poll = POLL_SECONDS * min(2 ** max(self._same - 3, 0), LONGEST_STEP)
         if due is None:
-            return POLL_SECONDS
+            return poll
         # A second more, and never past the next question about an envelope that waits for its verdict.
         waiting = self._stage.database.value("SELECT count(*) FROM dte_document WHERE state = 'sent'")
-        return min(max(due + 1, 1), POLL_SECONDS) if waiting else max(due + 1, 1)
+        return min(max(due + 1, 1), poll) if waiting else max(due + 1, 1)
 
     def reach(self, documents: int) -> bool:
         """Turn until everything rests; False when that takes too long."""
         until = time.monotonic() + LEAST_SECONDS + documents * SECONDS_PER_DOCUMENT
-        before, same = None, 0
+        before = None
         while not self.at_rest():
             now = self._stage.database.select(STATES)
-            before, same = now, same + 1 if now == before else 0
-            if time.monotonic() > until or same > STANDSTILL:
+            before, self._same = now, self._same + 1 if now == before else 0
+            if time.monotonic() > until or self._same > STANDSTILL:
                 return False
             self.turn()
         return True
