@@ -75,7 +75,7 @@ def run(stage: Stage, chosen: plan.Plan) -> dict:
     disturber.start()
     storm(crowd, aftermath)
     say(f"  issued      {chosen.documents} documents")
-    missing = late_mishaps(aftermath, disturber)
+    missing = late_mishaps(crowd, aftermath, disturber)
     disturber.stop()
     say(f"  calm        {sum(disturber.happened.values())} mishaps, {clock.moved / 3600:.1f} hours have passed")
     problems = [*crowd.problems(), *([disturber.problem] if disturber.problem else [])]
@@ -118,9 +118,9 @@ def storm(crowd: Crowd, aftermath: Aftermath) -> None:
         time.sleep(0.2)
 
 
-def late_mishaps(aftermath: Aftermath, disturber: Disturber) -> list[str]:
+def late_mishaps(crowd: Crowd, aftermath: Aftermath, disturber: Disturber) -> list[str]:
     """Go on until everything of the plan has happened; return what has not."""
     until = time.monotonic() + LATE_SECONDS
-    while disturber.waiting() and disturber.is_alive() and time.monotonic() < until:
+    while disturber.waiting() and disturber.is_alive() and not crowd.problems() and time.monotonic() < until:
         aftermath.turn()
     return sorted(Counter(disturber.waiting()))
