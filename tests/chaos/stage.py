@@ -29,8 +29,8 @@ from tests.chaos.rpc import Browser, Sii
 NAME = "chaos"
 ARCHIVE = RUN / "chaos-archive"
 HERE = Path(__file__).parent
-# A copied database believes that what its sequences logged ahead in the template is in its own log, and after a crash they
-# would count from there again (seen with PostgreSQL 15).
+# A copied database believes that what its sequences logged ahead in the template is in its own log, and after a crash
+# they would count from where they were (seen with PostgreSQL 15).
 SEQUENCES = """
 SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, last_value)
 FROM pg_sequences WHERE last_value IS NOT NULL
