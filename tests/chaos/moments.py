@@ -31,6 +31,7 @@ GUARDS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid 
 # A sender whose connections were cut is seen by no lock until its upload has come to its deadline.
 UNSEEN_SECONDS = 13.0
 CRON_SECONDS = 100.0
+CRON_SECONDS_IN_STORM = 20.0
 
 
 class Clock:
@@ -78,28 +79,34 @@ class Clock:
         self._stage.sii.call("POST", "clock", advance_seconds=seconds)
         return True
 
-    def run_jobs(self) -> bool:
-        """Have every job of the addon run now, by Odoo's own cron processes; False when they did not come to an end."""
-        self._database.run(
-            "INSERT INTO ir_cron_trigger (cron_id, call_at) SELECT id, now() AT TIME ZONE 'UTC' FROM ir_cron"
-            " WHERE id = ANY(%s)",
+    def run_jobs(self, settle: bool = True) -> bool:
+        """Have every job of the addon run now, by Odoo's own cron processes; False when that takes too long.
+
+        :param settle: wait until no job has anything to do; with users at work there is always something
+        """
+        last = self._database.value(
+            "WITH made AS (INSERT INTO ir_cron_trigger (cron_id, call_at) SELECT id, now() AT TIME ZONE 'UTC' FROM ir_cron"
+            " WHERE id = ANY(%s) RETURNING id) SELECT max(id) FROM made",
             self._crons,
         )
-        until = time.monotonic() + CRON_SECONDS
+        until = time.monotonic() + (CRON_SECONDS if settle else CRON_SECONDS_IN_STORM)
         waking = 0.0
         while time.monotonic() < until:
             if time.monotonic() > waking:
                 self._stage.wake_crons()
                 waking = time.monotonic() + 2
-            if not self.jobs_due() and self._jobs_free():
+            if not self._jobs_due(None if settle else last) and (not settle or self._jobs_free()):
                 return True
             time.sleep(0.1)
         return False
 
-    def jobs_due(self) -> int:
+    def _jobs_due(self, last: int | None) -> int:
+        """Count what asks a job to run now, up to a row when `last` is given."""
         return self._database.value(
-            "SELECT count(*) FROM ir_cron_trigger WHERE cron_id = ANY(%s) AND call_at <= now() AT TIME ZONE 'UTC'",
+            "SELECT count(*) FROM ir_cron_trigger WHERE cron_id = ANY(%s) AND call_at <= now() AT TIME ZONE 'UTC'"
+            " AND id <= coalesce(%s, id)",
             self._crons,
+            last,
         )
 
     def _jobs_free(self) -> bool:

@@ -23,6 +23,8 @@ SECONDS_PER_DOCUMENT = 0.4
 LEAST_SECONDS = 150.0
 # Turns in which nothing changed, after which nothing will.
 STANDSTILL = 20
+# The sending job comes every five minutes; each step costs some real seconds.
+LEAST_STEP = 60
 # Of POLL_SECONDS: four hours.
 LONGEST_STEP = 16
 CORRECTED_SHARE = 0.6
@@ -142,7 +144,7 @@ class Aftermath:
         until = self._clock.moved + seconds
         while self._clock.moved < until:
             self._clock.move(min(self.next_due(), JOB_SECONDS, until - self._clock.moved))
-            self._clock.run_jobs()
+            self._clock.run_jobs(settle=False)
 
     def next_due(self) -> float:
         """Seconds until something is due in Odoo; the interval of the verdicts when there is nothing else."""
@@ -151,9 +153,9 @@ class Aftermath:
         poll = POLL_SECONDS * min(2 ** max(self._same - 3, 0), LONGEST_STEP)
         if due is None:
             return poll
-        # A second more, and never past the next question about an envelope that waits for its verdict.
+        # A little more, so that neighbours are due too, and never past the next question about an envelope that waits for its verdict.
         waiting = self._stage.database.value("SELECT count(*) FROM dte_document WHERE state = 'sent'")
-        return min(max(due + 1, 1), poll) if waiting else max(due + 1, 1)
+        return min(max(due + 1, LEAST_STEP), poll) if waiting else max(due + 1, LEAST_STEP)
 
     def reach(self, documents: int) -> bool:
         """Turn until everything rests; False when that takes too long."""

@@ -64,6 +64,7 @@ class User(threading.Thread):
         self.again = Counter()
         self.problem = ""
         self.moves: dict[str, int] = {}
+        self._trying_again = False
         self._gate = gate
         self._tasks = tasks
         self._company = stage.company(number)
@@ -109,6 +110,7 @@ class User(threading.Thread):
     def _insist(self, action, accept_no: bool = False):
         """Try until it works, as people do, a moment between two tries."""
         for attempt in range(TRIES):
+            self._trying_again = attempt > 0
             try:
                 with self._gate.request():
                     return action()
@@ -130,7 +132,9 @@ class User(threading.Thread):
     # -- entering --
 
     def _find(self, orders) -> None:
-        """Look up by reference what is there already: the answer may have been lost, not the invoice."""
+        """Look up by reference what is there already, after a failure: the answer may have been lost, not the invoice."""
+        if not self._trying_again:
+            return
         for order in orders:
             if order.ref not in self.moves:
                 found = self._browser.call("account.move", "search", [["ref", "=like", f"%{order.ref}"]])

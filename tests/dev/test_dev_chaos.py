@@ -94,6 +94,7 @@ def test_repairs_are_compared_where_the_sii_tells_about_them():
 def test_another_track_id_is_wrong_and_zeros_before_it_are_not():
     assert counts([document(track_id="250000001")], [held()]) == {}
     assert counts([document(track_id="250000009")], [held()]) == {"wrong_status": 1}
+    assert counts([document(track_id="250000009", repairs_unknown=True)], [held()]) == {}
 
 
 def test_two_live_versions_of_a_folio_are_wrong():
