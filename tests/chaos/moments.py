@@ -85,8 +85,8 @@ class Clock:
         :param settle: wait until no job has anything to do; with users at work there is always something
         """
         last = self._database.value(
-            "WITH made AS (INSERT INTO ir_cron_trigger (cron_id, call_at) SELECT id, now() AT TIME ZONE 'UTC' FROM ir_cron"
-            " WHERE id = ANY(%s) RETURNING id) SELECT max(id) FROM made",
+            "WITH made AS (INSERT INTO ir_cron_trigger (cron_id, call_at) SELECT id, now() AT TIME ZONE 'UTC'"
+            " FROM ir_cron WHERE id = ANY(%s) RETURNING id) SELECT max(id) FROM made",
             self._crons,
         )
         until = time.monotonic() + (CRON_SECONDS if settle else CRON_SECONDS_IN_STORM)

@@ -153,7 +153,7 @@ class Aftermath:
         poll = POLL_SECONDS * min(2 ** max(self._same - 3, 0), LONGEST_STEP)
         if due is None:
             return poll
-        # A little more, so that neighbours are due too, and never past the next question about an envelope that waits for its verdict.
+        # At least a minute, and never past the next question about an envelope that waits for its verdict.
         waiting = self._stage.database.value("SELECT count(*) FROM dte_document WHERE state = 'sent'")
         return min(max(due + 1, LEAST_STEP), poll) if waiting else max(due + 1, LEAST_STEP)
 

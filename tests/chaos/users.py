@@ -132,7 +132,7 @@ class User(threading.Thread):
     # -- entering --
 
     def _find(self, orders) -> None:
-        """Look up by reference what is there already, after a failure: the answer may have been lost, not the invoice."""
+        """After a failure look up by reference what is there: the answer may have been lost, not the invoice."""
         if not self._trying_again:
             return
         for order in orders:
