@@ -26,6 +26,13 @@ def bench(found: env.Env) -> int:
     return run_file(found, "tests/bench/run.py", str(RUN / "bench.json"), *(["--short"] if flag("SHORT") else []))
 
 
+def chaos(found: env.Env) -> int:
+    """tests/chaos, in this process: it ends what it started also when it is interrupted"""
+    from tests.chaos import run  # noqa: PLC0415 (needs packages that other commands do without)
+
+    return run.chaos(found, RUN / "chaos.json")
+
+
 def run_file(found: env.Env, script: str, *options: str) -> int:
     """Run a script of the clone; it can import what the tests can (see pythonpath in pyproject.toml) and Odoo."""
     if not (ROOT / script).exists():
@@ -54,6 +61,7 @@ COMMANDS = {
     "demo": demo.demo,
     "samples": samples,
     "bench": bench,
+    "chaos": chaos,
     "shell": shell,
 }
 

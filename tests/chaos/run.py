@@ -1,0 +1,126 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""`make chaos N=200 SEED=1`: users issue documents while everything goes wrong; then the books must agree.
+
+Reads N, SEED (a number or `random`) and SCENARIO from the environment. docs/chaos.md tells how to read the result.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import time
+from collections import Counter
+from pathlib import Path
+
+from dev.common import LOG, RUN, Stop, locked, say, write_json
+from dev.env import Env
+from tests.chaos import compare, plan, report, snapshot
+from tests.chaos.disturb import Disturber
+from tests.chaos.moments import Clock
+from tests.chaos.rest import Aftermath, People
+from tests.chaos.stage import Stage, opened
+from tests.chaos.users import Crowd, Gate
+
+# Longest time for what is still armed after the last document was issued.
+LATE_SECONDS = 150.0
+# Shares of the documents after which time passes while users work: outcomes that are not known are looked into then.
+LEAPS = (0.25, 0.5, 0.75)
+LEAP_SECONDS = 9 * 60.0
+
+
+def chaos(env: Env, result_file: Path) -> int:
+    """Write and print the result; 1 on any difference."""
+    began = time.monotonic()
+    LOG.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(
+        filename=LOG / "chaos-run.log", filemode="w", level=logging.INFO, format="%(asctime)s %(message)s"
+    )
+    chosen = read_plan()
+    say(f"  {chosen.scenario}: {chosen.documents} documents, {len(chosen.mishaps)} mishaps, SEED={chosen.seed}")
+    with locked(RUN / "chaos.lock"), opened(env, chosen.documents) as stage:
+        say(f"  stage       ready  ({time.monotonic() - began:.1f} s)")
+        result = run(stage, chosen)
+    result["seconds"] = round(time.monotonic() - began, 1)
+    write_json(result_file, result)
+    say(json.dumps(result, indent=2, ensure_ascii=False))
+    return 1 if result["problems"] else 0
+
+
+def read_plan() -> plan.Plan:
+    scenario = os.environ.get("SCENARIO") or "faults"
+    if scenario not in plan.SCENARIOS:
+        raise Stop(f"SCENARIO is one of {', '.join(plan.SCENARIOS)}.")
+    try:
+        documents = int(os.environ.get("N") or 200)
+        seed = os.environ.get("SEED") or "1"
+        number = random.SystemRandom().randrange(1_000_000) if seed == "random" else int(seed)
+    except ValueError:
+        raise Stop("N is a number, SEED is a number or `random`.") from None
+    if documents < plan.LEAST[scenario]:
+        raise Stop(f"N is at least {plan.LEAST[scenario]} here: there must be room for every kind of mishap.")
+    return plan.make(scenario, documents, number)
+
+
+def run(stage: Stage, chosen: plan.Plan) -> dict:
+    gate = Gate()
+    crowd = Crowd(stage, chosen, gate)
+    clock = Clock(stage, gate)
+    people = People(stage, chosen.seed)
+    aftermath = Aftermath(stage, clock, people)
+    disturber = Disturber(stage, chosen.mishaps, lambda: crowd.progress)
+    # The SII takes its time between receiving an envelope and its verdict.
+    stage.sii.call("POST", "settings", delays={"registered": 1, "schema": 1, "firma": 1, "final": 6})
+    disturber.start()
+    storm(crowd, aftermath)
+    say(f"  issued      {chosen.documents} documents")
+    missing = late_mishaps(crowd, aftermath, disturber)
+    disturber.stop()
+    say(f"  calm        {sum(disturber.happened.values())} mishaps, {clock.moved / 3600:.1f} hours have passed")
+    problems = [*crowd.problems(), *([disturber.problem] if disturber.problem else [])]
+    problems += [f"{name} never happened" for name in missing]
+    if not aftermath.reach(chosen.documents):
+        problems.append("the system did not come to rest")
+    say(f"  rest        {clock.moved / 3600:.1f} hours have passed, {aftermath.turns} turns")
+    books = snapshot.take(stage)
+    issued = len({document.move_id for document in books.documents})
+    if issued != chosen.documents:
+        problems.append(f"{issued} invoices have a document, {chosen.documents} were to be issued")
+    findings = compare.compare(books)
+    uploads = [
+        upload
+        for company in stage.told["companies"]
+        for upload in stage.sii.call("GET", f"ledger?issuer={company['rut']}")["uploads"]
+    ]
+    return {
+        "scenario": chosen.scenario,
+        "seed": chosen.seed,
+        **report.describe(books, findings, uploads),
+        "faults": dict(sorted(disturber.happened.items())),
+        "kills": dict(sorted(disturber.kills.items())),
+        "people": dict(sorted(people.pressed.items())),
+        "again": crowd.again(),
+        "odoo_starts": stage.odoo_starts,
+        "hours": round(clock.moved / 3600, 1),
+        "problems": problems + findings.problems,
+    }
+
+
+def storm(crowd: Crowd, aftermath: Aftermath) -> None:
+    """Let the users work; now and then time passes and the jobs run beside them."""
+    crowd.start()
+    leaps = list(LEAPS)
+    while crowd.at_work:
+        if leaps and crowd.progress >= leaps[0]:
+            leaps.pop(0)
+            aftermath.pass_time(LEAP_SECONDS)
+        time.sleep(0.2)
+
+
+def late_mishaps(crowd: Crowd, aftermath: Aftermath, disturber: Disturber) -> list[str]:
+    """Go on until everything of the plan has happened; return what has not."""
+    until = time.monotonic() + LATE_SECONDS
+    while disturber.waiting() and disturber.is_alive() and not crowd.problems() and time.monotonic() < until:
+        aftermath.turn()
+    return sorted(Counter(disturber.waiting()))
