@@ -290,6 +290,8 @@ class TestQueue(DteCommon):
         move = self.post()
         self.send_elsewhere(move)
         self.add(move, "timeout")
+        documents = move.dte_document_id.sudo()
+        self.assertFalse(documents.search(documents._sendable_domain(self.company)))
         self.wait(minutes=61)
         self.run_retries()
         self.assertEqual(len(self.uploads()), 1)

@@ -67,8 +67,10 @@ class TestSplit(DteCommon):
         moves = self.post_many(2)
         self.fault("upload_status", status=7, detail="LSX-00213", count=1)
         self.send(moves)
-        halves = moves.dte_document_id.sudo().split_envio_id
+        documents = moves.dte_document_id.sudo()
+        halves = documents.split_envio_id
         self.assertEqual(len(halves), 2)
+        self.assertFalse(documents.search(documents._sendable_domain(self.company)))
         self.send(moves[0])
         self.assertEqual(moves.mapped("dte_status"), ["sent", "to_send"])
         self.assertEqual(moves[0].dte_document_id.envio_id, halves[0])
@@ -92,6 +94,8 @@ class TestSplit(DteCommon):
         self.assertEqual(set(moves.mapped("dte_status")), {"to_send"})
         self.assertTrue(self.pauses())
         self.assertIn("Sending is paused", moves[0].dte_message)
+        envios = self.env["dte.envio"].search([("company_id", "=", self.company.id)])
+        self.assertEqual(envios.mapped("document_count"), [2, 2, 4], "no half is halved before the other has its answer")
         uploads = len(self.uploads())
         self.run_job()
         self.assertEqual(len(self.uploads()), uploads)
