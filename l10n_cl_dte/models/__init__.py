@@ -23,6 +23,7 @@ from . import (
     dte_envio,
     dte_envio_reconcile,
     dte_envio_send,
+    dte_envio_serve,
     dte_envio_split,
     dte_envio_status,
     dte_failed_queue,

@@ -31,8 +31,9 @@ STATES = [
 class DteEnvio(models.Model):
     """One envelope: the exact bytes, and what became of them.
 
-    How it leaves stands in `dte_envio_send.py`, what is done when no answer came in `dte_envio_reconcile.py`, the
-    SII's verdict in `dte_envio_status.py`, and what follows when it is refused whole in `dte_envio_split.py`.
+    How it leaves stands in `dte_envio_send.py`, whose turn it is in `dte_envio_serve.py`, what is done when no answer
+    came in `dte_envio_reconcile.py`, the SII's verdict in `dte_envio_status.py`, and what follows when it is refused
+    whole in `dte_envio_split.py`.
     """
 
     _name = "dte.envio"

@@ -115,6 +115,15 @@ class TestJobs(DteCommon):
         self.run_job()
         self.assertEqual(moves.dte_document_id.sudo().mapped("told"), [True, True])
 
+    def test_a_failing_chore_stops_nobody(self):
+        move = self.queue(self.post())
+        with (
+            patch.object(type(self.env["dte.envio"]), "_settle_left_over", side_effect=ValueError, __name__="settle"),
+            self.assertLogs("odoo.addons.l10n_cl_dte.models.dte_envio_serve", "ERROR"),
+        ):
+            self.run_job()
+        self.assertEqual(move.dte_status, "sent")
+
     def test_retries_do_not_delay_fresh_documents(self):
         """Each turn serves a fresh envelope before one of retries."""
         self.company.sudo().dte_envio_size = 2
@@ -159,7 +168,7 @@ class TestJobs(DteCommon):
 
         with (
             patch.object(type(self.env["dte.envio"]), "_serve_turn", broken),
-            mute_logger("odoo.sql_db", "odoo.addons.l10n_cl_dte.models.dte_envio_send"),
+            mute_logger("odoo.sql_db", "odoo.addons.l10n_cl_dte.models.dte_envio_serve"),
         ):
             self.run_job()
         self.assertEqual((mine.dte_status, theirs.dte_status), ("sent", "to_send"))

@@ -95,7 +95,9 @@ class TestSplit(DteCommon):
         self.assertTrue(self.pauses())
         self.assertIn("Sending is paused", moves[0].dte_message)
         envios = self.env["dte.envio"].search([("company_id", "=", self.company.id)])
-        self.assertEqual(envios.mapped("document_count"), [2, 2, 4], "no half is halved before the other has its answer")
+        self.assertEqual(
+            envios.mapped("document_count"), [2, 2, 4], "no half is halved before the other has its answer"
+        )
         uploads = len(self.uploads())
         self.run_job()
         self.assertEqual(len(self.uploads()), uploads)
