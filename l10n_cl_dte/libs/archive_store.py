@@ -8,7 +8,9 @@ the bytes are written under a temporary name, synced, and renamed; object stores
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -21,6 +23,10 @@ from .exceptions import DteError
 MARKER = "l10n_cl_dte-archive"
 _MARKER_TEXT = b"Archive of signed tax documents. Keep this file: without it nothing is written here.\n"
 _TEMPORARY = ".part"
+# Only names that are made here: a mark or a document, eight hexadecimal digits, and the ending.
+_LEFTOVER = re.compile(
+    rf"^\.(?:{MARKER}|\d{{2,3}}-\d{{1,10}}(?:-v\d+)?\.(?:xml|json))\.[0-9a-f]{{8}}\{_TEMPORARY}$"
+)
 
 # An object appears when it is written completely, and moving one means copying it.
 _OBJECT_STORES = {"abfs", "abfss", "adl", "az", "gcs", "gs", "memory", "oci", "oss", "s3", "s3a"}
@@ -112,6 +118,23 @@ class FolderStore:
             names.sort()
             for name in sorted(files):
                 yield (Path(folder) / name).relative_to(self.base).as_posix()
+
+    def remove_leftovers(self, seconds: int) -> int:
+        """Delete what killed processes left, when it is older than that; return how many files."""
+        self.check()
+        before, count = time.time() - seconds, 0
+        for folder, _names, files in os.walk(self.base):
+            for name in filter(_LEFTOVER.match, files):
+                path = Path(folder) / name
+                try:
+                    if path.stat().st_mtime < before:
+                        path.unlink()
+                        count += 1
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    raise ArchiveError("archive_target_failed", detail=_reason(error)) from error
+        return count
 
     def _path(self, key: str) -> Path:
         return self.base.joinpath(*PurePosixPath(key).parts)
@@ -209,6 +232,17 @@ class RemoteStore:
             found = []
         for path in sorted(found):
             yield path.removeprefix(f"{self.base}/")
+
+    def remove_leftovers(self, seconds: int) -> int:
+        """See FolderStore. Object stores have none."""
+        if self._publishes_whole:
+            return 0
+        before, count = time.time() - seconds, 0
+        for path in self._call("find", self.base):
+            if _LEFTOVER.match(path.rpartition("/")[2]) and self._call("modified", path).timestamp() < before:
+                self._call("rm_file", path)
+                count += 1
+        return count
 
     def _path(self, key: str) -> str:
         return f"{self.base}/{key}"

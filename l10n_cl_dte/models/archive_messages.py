@@ -13,8 +13,8 @@ ARCHIVE = {
         "that fsspec knows, like s3://bucket/folder, and install the package that it needs."
     ),
     "archive_target_missing": _lt(
-        "The archive folder %(target)s is not there, or its disk is not mounted. Mount it or create it and save the "
-        "settings again."
+        "The archive folder %(target)s is not there, or its disk is not mounted. Mount it, or create it and press "
+        "Use This Folder in the settings."
     ),
     "archive_target_failed": _lt("The archive cannot be used now: %(detail)s. It is tried again by itself."),
     "archive_target_unset": _lt("No archive folder is set."),
@@ -30,6 +30,7 @@ ARCHIVE = {
     "archive_repaired_row": _lt("The database row was damaged and was repaired from a copy."),
     "archive_repaired_file": _lt("The file in the archive folder was missing or damaged and was written again."),
     "archive_row_removed": _lt("The archive row of %(identity)s was removed."),
+    "archive_row_missing": _lt("The document has no archive row: it was removed."),
     "archive_row_changed": _lt("The archive row was changed after it was sealed."),
     "archive_row_inserted": _lt("The archive row does not belong to any document."),
     "archive_seal_changed": _lt("Seal %(number)s does not fit the one before it: the chain was changed."),
@@ -38,6 +39,7 @@ ARCHIVE = {
     "archive_hash_differs": _lt("The file is not what its companion file describes."),
     "archive_name_differs": _lt("The document inside does not fit the name of the file."),
     "archive_conflict": _lt("Other bytes are archived here for this document."),
+    "archive_document_busy": _lt("Somebody else is working on this document now. Restore it again."),
     "archive_type_unknown": _lt("The document type is not known here."),
 }
 

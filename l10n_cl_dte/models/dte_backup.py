@@ -243,22 +243,30 @@ class DteBackup(models.Model):
             )
         return xml
 
+    def _check_is_there(self):
+        """Refuse an empty recordset: what the archive of a document is after its legal term."""
+        if not self:
+            raise UserError(
+                self.env._("The document is not in the archive any more: it was deleted after the years to keep it.")
+            )
+        self.ensure_one()
+
     @api.private
     def restore_dte_xml(self) -> bytes:
         """Return the signed document exactly as archived, from the best intact copy: row, file, then attachment.
 
         Bytes in ISO-8859-1 without XML declaration. For code; over RPC read the field `xml_file`.
 
-        :raises UserError: when no copy is intact
+        :raises UserError: when no copy is intact, or the document was deleted after its term
         """
-        self.ensure_one()
+        self._check_is_there()
         self.check_access("read")
         # sudo: see _compute_xml_file
         return self.sudo()._intact_xml()
 
     def action_download_xml(self):
         """Return the download of the document as a file of its own."""
-        self.ensure_one()
+        self._check_is_there()
         self.check_access("read")
         # sudo: see _compute_xml_file; a damaged document is told about instead of downloading nothing
         self.sudo()._intact_xml()

@@ -27,6 +27,7 @@ class RestoreResult:
     restored: int = 0
     present: int = 0
     repaired: int = 0
+    updated: int = 0
     problems: list[dict] = field(default_factory=list)
 
 
@@ -117,7 +118,7 @@ class DteBackup(models.Model):
         }
         existing = self.search([(name, "=", value) for name, value in identity.items()])
         if existing:
-            self._restore_existing(existing, place, xml, result)
+            self._restore_existing(existing, xml, known, result)
             return
         if (
             not self.env["l10n_latam.document.type"]
@@ -125,6 +126,7 @@ class DteBackup(models.Model):
             .search_count([("code", "=", str(place.dte_type)), ("country_id.code", "=", "CL")], limit=1)
         ):
             raise ArchiveError("archive_type_unknown")
+        document = self.env["dte.document"]._without_archive(identity, facts)
         backup = self.create(
             {
                 **identity,
@@ -134,23 +136,32 @@ class DteBackup(models.Model):
                 "xml_size": len(xml),
                 "sha256": hashlib.sha256(xml).hexdigest(),
                 "track_id": known.get("track_id") or False,
-                "sent_date": known.get("sent_at") or False,
+                # Both are written once, and together: a date alone would keep the SII's answer out.
+                "sent_date": known.get("track_id") and known.get("sent_at") or False,
                 "file_state": "written",
                 "file_key": place.key,
                 "file_document_state": known.get("state") or False,
+                "move_id": document.move_id.id,
             }
         )
-        self.env["dte.document"]._restore(company, backup, place, facts, known)
+        if document:
+            document.backup_id = backup
+            document._adopt(known)
+        else:
+            document._restore(company, backup, place, facts, known)
         result.restored += 1
 
     @api.model
-    def _restore_existing(self, backup, place: Place, xml: bytes, result: RestoreResult):
+    def _restore_existing(self, backup, xml: bytes, known: dict, result: RestoreResult):
         if not backup._fits(xml):
-            result.problems.append({"code": "archive_conflict", "name": place.key})
-        elif backup._row_xml() != xml:
+            raise ArchiveError("archive_conflict")
+        damaged = backup._row_xml() != xml
+        if damaged:
             backup.write({"xml_content": base64.b64encode(xml)})
             result.repaired += 1
-        else:
+        if backup._documents().get(backup.id, self.env["dte.document"])._adopt(known):
+            result.updated += 1
+        elif not damaged:
             result.present += 1
 
 

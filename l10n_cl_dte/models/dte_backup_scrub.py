@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from odoo import api, fields, models
 
+from ..libs.archive_store import ArchiveError
 from .archive_messages import tell
 
 _logger = logging.getLogger(__name__)
@@ -16,6 +17,8 @@ _logger = logging.getLogger(__name__)
 DAYS = 7
 # Rows checked between two commits.
 BATCH = 50
+# Age at which an unfinished file is certainly no longer written.
+LEFTOVER_SECONDS = 24 * 3600
 # Findings kept by name; beyond that only counted.
 NAMED = 1000
 
@@ -116,7 +119,19 @@ class DteBackupScrub(models.Model):
         """Start a run with the chain of seals, which is checked as a whole."""
         run = self.create({"company_id": company.id, "started_at": fields.Datetime.now(), "planned": planned})
         run._add(self.env["dte.backup.seal"]._find_problems(company))
+        self._remove_leftovers(company)
         return run
+
+    @api.model
+    def _remove_leftovers(self, company):
+        """Delete unfinished files of killed processes; a folder that is away is told about by the check itself."""
+        try:
+            store = company._dte_archive_store()
+            count = store.remove_leftovers(LEFTOVER_SECONDS) if store else 0
+        except ArchiveError:
+            return
+        if count:
+            _logger.info("dte_archive_leftovers_removed company=%s files=%s", company.id, count)
 
     def _check_some(self) -> int:
         """Check one batch of the run and finish it when it was the last; return how many rows were checked."""

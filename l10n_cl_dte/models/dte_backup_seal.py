@@ -152,6 +152,11 @@ class DteBackupSeal(models.Model):
                   FROM dte_backup b
                  WHERE b.company_id = %(company)s
                    AND NOT EXISTS (SELECT FROM dte_document d WHERE d.backup_id = b.id)
+                UNION ALL
+                SELECT 'archive_row_missing', d.dte_type || '-' || d.folio, NULL
+                  FROM dte_document d LEFT JOIN dte_backup b ON b.id = d.backup_id
+                 WHERE d.company_id = %(company)s AND b.id IS NULL
+                   AND GREATEST(d.issue_date, d.create_date::date) + make_interval(years => %(years)s) > CURRENT_DATE
                 """,
                 nothing=NOTHING_BEFORE,
                 company=company.id,

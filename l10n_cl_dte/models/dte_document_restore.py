@@ -4,6 +4,7 @@ import logging
 from odoo import api, fields, models
 
 from ..libs.archive_layout import Facts, Place
+from ..libs.archive_store import ArchiveError
 from .dte_document import VERDICTS
 
 _logger = logging.getLogger(__name__)
@@ -28,6 +29,18 @@ class DteDocument(models.Model):
         return "sent" if known.get("track_id") and known.get("sender_rut") else "retry"
 
     @api.model
+    def _without_archive(self, identity: dict, facts: Facts):
+        """Return the document whose archive row is gone, if the bytes of its file are that document.
+
+        :raises ArchiveError: `archive_conflict`
+        """
+        document = self.search([(name, "=", value) for name, value in identity.items()])
+        told = (document.receiver_rut, document.amount_total)
+        if document and (document.backup_id or told != (facts.receiver_rut, facts.total)):
+            raise ArchiveError("archive_conflict")
+        return document
+
+    @api.model
     def _restore(self, company, backup, place: Place, facts: Facts, known: dict):
         """Create the row of a document restored from the archive: the only one whose state is not set by `_set_state`.
 
@@ -42,11 +55,13 @@ class DteDocument(models.Model):
                 ("superseded", "=", False),
             ]
         )
-        if live and live.version < place.version:
-            # The newer version is what was issued last with this folio.
-            live.superseded = True
-            live.flush_recordset()
+        replaced = live.filtered(lambda document: document.version < place.version)
+        superseded = bool(live - replaced)
+        replaced._give_way()
         state = self._restored_state(known)
+        if superseded and state == "retry":
+            # What was issued with this folio later tells that it has not arrived: it waits for nothing.
+            state = "failed"
         document_type = (
             self.env["l10n_latam.document.type"]
             .with_context(active_test=False)
@@ -74,7 +89,7 @@ class DteDocument(models.Model):
                 "document_type_id": document_type.id,
                 "folio": place.folio,
                 "version": place.version,
-                "superseded": bool(live and live.version > place.version),
+                "superseded": superseded,
                 "issuer_rut": place.issuer_rut,
                 "receiver_rut": facts.receiver_rut,
                 "receiver_name": facts.receiver_name,
@@ -84,14 +99,18 @@ class DteDocument(models.Model):
                 "state": state,
                 "message_code": "restored" if state == "retry" else False,
                 "ask_first": state == "retry",
-                "elsewhere": state == "retry",
+                "elsewhere": state not in VERDICTS,
+                "queued_at": fields.Datetime.now() if state == "retry" else False,
                 "retry_at": fields.Datetime.now() if state == "retry" else False,
-                "told": False,
+                "told": superseded,
                 "verdict_at": known.get("verdict_at") if state in VERDICTS else False,
                 "caf_id": caf.id,
                 "backup_id": backup.id,
+                "move_id": replaced.move_id.id,
             }
         )
+        if replaced:
+            document._take_place_of(replaced)
         if state == "sent":
             envio = self._restored_envio(company, place.environment, known)
             envio.document_ids = [(4, document.id)]
@@ -102,6 +121,27 @@ class DteDocument(models.Model):
             place.issuer_rut, place.dte_type, place.folio, state,
         )  # fmt: skip
         return document
+
+    def _give_way(self):
+        """Replace these versions by a newer one, which is what was issued last with their folio."""
+        for document in self:
+            document._lock_for_adoption()
+            if document.state in VERDICTS:
+                document.superseded = True
+            else:
+                envio = document.envio_id
+                document._take_back()
+                envio._settle_adopted({})
+            document.flush_recordset()
+
+    def _take_place_of(self, replaced):
+        """Take over the invoice of the version before, so that it stays locked, and the notes that wait for it."""
+        move = replaced.move_id
+        if move:
+            self.backup_id.move_id = move
+            if move.dte_document_id == replaced:
+                move.dte_document_id = self
+        self._take_over_notes(replaced)
 
     @api.model
     def _restored_envio(self, company, environment: str, known: dict):

@@ -103,7 +103,11 @@ class ResCompany(models.Model):
         return result
 
     def _dte_archive_prepare(self):
-        """Mark the archive as ours and let everything be copied there: it may be another one than before."""
+        """Mark the archive as ours and let everything be copied there: it may be another one than before.
+
+        Done when an address is set, or when an administrator says that this is the folder; never by the way: a disk that
+        is not mounted looks like an empty folder.
+        """
         self.ensure_one()
         try:
             self._dte_archive_store().prepare()

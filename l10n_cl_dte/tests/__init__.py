@@ -4,6 +4,7 @@ from . import (
     test_amounts,
     test_archive_access,
     test_archive_check,
+    test_archive_dump,
     test_archive_files,
     test_archive_guard,
     test_archive_restore,

@@ -1,13 +1,17 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 
 from ..libs import issue as issue_lib
 from ..libs.dte import Dte, Issuer, Line, Receiver
 from .common import DteCommon
+
+
+class Undo(Exception):
+    """Back to the empty database."""
 
 
 class ArchiveCommon(DteCommon):
@@ -58,6 +62,33 @@ class ArchiveCommon(DteCommon):
             self.env.cr.execute("ALTER TABLE dte_backup ENABLE TRIGGER USER")
             self.env.cr.execute("ALTER TABLE dte_backup_seal ENABLE TRIGGER USER")
             self.env.invalidate_all()
+
+    def manager_env(self):
+        self.dte_user.sudo().group_ids += self.env.ref("l10n_cl_dte.group_dte_manager")
+        return self.env(user=self.dte_user)
+
+    def lose(self, *steps):
+        """Do things and lose the database; only the folder remembers."""
+        with suppress(Undo), self.env.cr.savepoint():
+            for step in steps:
+                step()
+            raise Undo
+        self.env.invalidate_all()
+
+    def restore(self, **values):
+        """Press Restore as a manager; return the wizard."""
+        values = {"company_id": self.company.id, **values}
+        with self.committing() as env:
+            wizard = env(user=self.manager_env().uid)["dte.archive.restore"].create(values)
+            wizard.action_restore()
+            wizard_id = wizard.id
+        return self.env["dte.archive.restore"].sudo().browse(wizard_id)
+
+    def rows(self):
+        return self.env["dte.backup"].sudo().search([("company_id", "=", self.company.id)], order="dte_type, folio")
+
+    def documents(self):
+        return self.env["dte.document"].sudo().search([("company_id", "=", self.company.id)], order="folio, version")
 
     def backup_of(self, moves):
         return moves.dte_document_id.backup_id.sudo()

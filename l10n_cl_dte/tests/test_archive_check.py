@@ -3,12 +3,13 @@ import base64
 import hashlib
 import shutil
 from pathlib import Path
-from unittest.mock import patch
 
 from odoo.exceptions import UserError
+from odoo.sql_db import db_connect
 from odoo.tests import tagged
 from odoo.tools import config, mute_logger
 
+from ..const import GUARD_SEAL
 from ..libs.archive_store import MARKER
 from .archive import ArchiveCommon
 
@@ -47,7 +48,8 @@ class TestArchiveCheck(ArchiveCommon):
         """Another session holds the lock: this one leaves the rows for it."""
         self.post()
         seals = self.env["dte.backup.seal"].sudo()
-        with patch.object(type(self.env), "execute_query", return_value=[(False,)]):
+        with db_connect(self.env.cr.dbname).cursor() as other:
+            other.execute("SELECT pg_advisory_xact_lock(%s, %s)", (GUARD_SEAL, self.company.id))
             self.assertEqual(seals._seal_some(self.company), 0)
         self.assertEqual(seals._seal_some(self.company), 1)
 
@@ -68,7 +70,7 @@ class TestArchiveCheck(ArchiveCommon):
         self.seal()
         self.sql("UPDATE dte_document SET backup_id = NULL WHERE backup_id = %s", backup.id)
         self.sql("DELETE FROM dte_backup WHERE id = %s", backup.id)
-        self.assertEqual(self.codes(), ["archive_row_removed"])
+        self.assertEqual(self.codes(), ["archive_row_missing", "archive_row_removed"])
 
     def test_removed_with_its_seal(self):
         backup = self.backup_of(self.post() + self.post())[0]
@@ -76,7 +78,20 @@ class TestArchiveCheck(ArchiveCommon):
         self.sql("UPDATE dte_document SET backup_id = NULL WHERE backup_id = %s", backup.id)
         self.sql("DELETE FROM dte_backup_seal WHERE backup_id = %s", backup.id)
         self.sql("DELETE FROM dte_backup WHERE id = %s", backup.id)
-        self.assertEqual(self.codes(), ["archive_seal_changed"])
+        self.assertEqual(self.codes(), ["archive_row_missing", "archive_seal_changed"])
+
+    def test_last_row_removed_with_its_seal(self):
+        """The chain does not know of it any more; its document does, until its own term is over."""
+        document = self.post().dte_document_id.sudo()
+        backup = document.backup_id
+        self.seal()
+        self.sql("UPDATE dte_document SET backup_id = NULL WHERE backup_id = %s", backup.id)
+        self.sql("DELETE FROM dte_backup_seal WHERE backup_id = %s", backup.id)
+        self.sql("DELETE FROM dte_backup WHERE id = %s", backup.id)
+        [problem] = self.env["dte.backup.seal"].sudo()._find_problems(self.company)
+        self.assertEqual((problem["code"], problem["name"]), ("archive_row_missing", "33-1"))
+        self.sql("UPDATE dte_document SET issue_date = '2019-01-01', create_date = '2019-01-01'")
+        self.assertEqual(self.codes(), [])
 
     def test_seal_of_the_last_row_removed(self):
         backup = self.backup_of(self.post())

@@ -1,13 +1,14 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 import json
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from unittest.mock import patch
 
 import fsspec
 
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import config, mute_logger
 
@@ -163,6 +164,38 @@ class TestArchiveFiles(ArchiveCommon):
         self.copy_files()
         self.assertEqual(backup.file_state, "written")
         self.assertEqual(backup._file_xml(), backup._row_xml())
+
+    @mute_logger(JOB_LOG)
+    def test_way_back_when_the_mark_was_lost(self):
+        backup = self.backup_of(self.post())
+        (self.folder / MARKER).unlink()
+        self.copy_files()
+        self.assertEqual(backup.file_error, "archive_target_missing")
+        settings = self.admin_env["res.config.settings"]
+        settings.create({"dte_archive_url": str(self.folder)}).execute()
+        self.assertFalse((self.folder / MARKER).exists(), "an unmounted disk must not be marked by the way")
+        settings.create({}).action_dte_use_archive_folder()
+        self.assertTrue((self.folder / MARKER).exists())
+        self.copy_files()
+        self.assertEqual((backup.file_state, len(self.files())), ("written", 1))
+
+    def test_only_administrators_choose_the_folder(self):
+        with self.assertRaises(AccessError):
+            self.env["res.config.settings"].new().action_dte_use_archive_folder()
+
+    def test_leftovers_of_killed_jobs(self):
+        backup = self.backup_of(self.post())
+        self.copy_files()
+        [path] = self.files()
+        old, fresh = path.with_name(".33-1.xml.0123abcd.part"), path.with_name(".33-1.json.0123abcd.part")
+        foreign = path.with_name(".report.odt.0123abcd.part")
+        for part in (old, fresh, foreign):
+            part.write_bytes(b"<DTE")
+        for part in (old, foreign, path):
+            os.utime(part, (time.time() - 90_000,) * 2)
+        self.scrub()
+        self.assertEqual([part.exists() for part in (old, fresh, foreign, path)], [False, True, True, True])
+        self.assertEqual(backup.check_state, "ok")
 
     def test_targets_that_are_none(self):
         company = self.company.sudo()

@@ -5,50 +5,22 @@ import io
 import json
 import zipfile
 from contextlib import suppress
+from unittest.mock import patch
 
+from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..libs import xml_verifier
 from ..libs.archive_store import MARKER
-from .archive import ArchiveCommon
-
-
-class Undo(Exception):
-    """Back to the empty database."""
+from ..wizards import dte_archive_restore
+from .archive import ArchiveCommon, Undo
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
 class TestArchiveRestore(ArchiveCommon):
     """Documents are issued, archived and copied inside a savepoint; what is left after it is the folder alone."""
-
-    def manager_env(self):
-        self.dte_user.sudo().group_ids += self.env.ref("l10n_cl_dte.group_dte_manager")
-        return self.env(user=self.dte_user)
-
-    def lose(self, *steps):
-        """Do things and lose the database; only the folder remembers."""
-        with suppress(Undo), self.env.cr.savepoint():
-            for step in steps:
-                step()
-            raise Undo
-        self.env.invalidate_all()
-
-    def restore(self, **values):
-        """Press Restore as a manager; return the wizard."""
-        values = {"company_id": self.company.id, **values}
-        with self.committing() as env:
-            wizard = env(user=self.manager_env().uid)["dte.archive.restore"].create(values)
-            wizard.action_restore()
-            wizard_id = wizard.id
-        return self.env["dte.archive.restore"].sudo().browse(wizard_id)
-
-    def rows(self):
-        return self.env["dte.backup"].sudo().search([("company_id", "=", self.company.id)], order="dte_type, folio")
-
-    def documents(self):
-        return self.env["dte.document"].sudo().search([("company_id", "=", self.company.id)], order="folio, version")
 
     def test_a_thousand_documents(self):
         caf = self.load_caf(33, 101, 1300).sudo()
@@ -183,6 +155,70 @@ class TestArchiveRestore(ArchiveCommon):
             [(document.version, document.superseded) for document in self.documents()], [(1, True), (2, False)]
         )
 
+    def test_superseded_versions_wait_for_nothing(self):
+        """The first version was refused, the second accepted: the first is over, whatever is restored first."""
+
+        def work():
+            document = self.post().dte_document_id.sudo()
+            document.superseded = True
+            newer = document.copy({"version": 2, "move_id": False, "envio_ids": False, "backup_id": False})
+            newer.backup_id = self.env["dte.backup"]._archive(newer, document._xml())
+            newer._set_state("accepted")
+            self.copy_files()
+
+        for order in ("both", "newer first"):
+            with self.subTest(order), suppress(Undo), self.env.cr.savepoint():
+                self.lose(work)
+                if order == "newer first":
+                    older = next(path for path in self.files() if path.name == "33-1.xml")
+                    content = older.read_bytes()
+                    older.unlink()
+                    self.restore()
+                    older.write_bytes(content)
+                self.restore()
+                self.run_job("dte.envio", "_cron_send")
+                first, second = self.documents()
+                self.assertEqual((first.state, first.superseded, second.state), ("failed", True, "accepted"))
+                queue = self.env["dte.failed.queue"].sudo()
+                waiting = [("document_id", "=", first.id), ("state", "in", ("pending", "retrying"))]
+                self.assertFalse(queue.search(waiting))
+                raise Undo
+
+    def test_sent_without_a_track_id(self):
+        """The date of sending is written once, together with the track id."""
+
+        def work():
+            move = self.post()
+            self.fault("cut", service="upload", step="stored")
+            self.send(move)
+            self.copy_files()
+
+        self.lose(work)
+        self.simulator.call("DELETE", "faults")
+        self.restore()
+        [document] = self.documents()
+        self.assertFalse(document.backup_id.sent_date)
+        document.backup_id.write({"track_id": "4711", "sent_date": fields.Datetime.now()})
+        self.assertTrue(document.queued_at)
+
+    def test_restored_as_sent_may_be_twice_at_the_sii(self):
+        self.lose(lambda: self.send(self.post()), self.copy_files)
+        self.restore()
+        self.assertEqual((self.documents().state, self.documents().elsewhere), ("sent", True))
+
+    def test_other_scope_begins_anew(self):
+        self.lose(lambda: [self.post() for _number in range(3)], self.copy_files)
+        with self.committing() as env:
+            wizard = env(user=self.manager_env().uid)["dte.archive.restore"].create({"company_id": self.company.id})
+            with patch.object(dte_archive_restore, "BATCH", 1), patch.object(dte_archive_restore, "SECONDS", 0):
+                wizard.action_restore()
+            self.assertEqual(wizard.remaining, 3)
+            wizard.remaining = 1
+            day = self.company._dte_now().date()
+            wizard.write({"scope": "period", "date_from": day, "date_to": day})
+            wizard.action_restore()
+            self.assertEqual((wizard.restored, wizard.is_done), (3, True))
+
     def test_one_document_and_a_period(self):
         self.lose(lambda: [self.post() for _number in range(3)], self.copy_files)
         wizard = self.restore(scope="document", dte_type="33", folio=2)
@@ -247,6 +283,13 @@ class TestArchiveRestore(ArchiveCommon):
         ):
             with self.assertRaisesRegex(UserError, words):
                 api.backup_dte(*arguments)
+
+    def test_api_after_the_term(self):
+        """A document that was deleted after its term says so."""
+        gone = self.manager_env()["dte.backup"]
+        for read in (gone.restore_dte_xml, gone.action_download_xml):
+            with self.assertRaisesRegex(UserError, "years to keep"):
+                read()
 
     def test_api_without_a_row(self):
         """A document whose current version has no row yet is archived, but only its own signed bytes."""

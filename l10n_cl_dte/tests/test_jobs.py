@@ -216,13 +216,13 @@ class TestJobs(DteCommon):
 
     def test_neutralize(self):
         self.send(self.post())
-        self.company.sudo().dte_environment = "production"
+        self.company.sudo().write({"dte_environment": "production", "dte_archive_url": f"memory://{self.rut}"})
         self.env.flush_all()
         self.env.cr.execute(NEUTRALIZE.read_text(encoding="utf-8"))
         self.env.invalidate_all()
         company = self.company.sudo()
         self.assertEqual(
-            (company.dte_environment, company.dte_simulator_url, company.dte_certificate_id.ids),
-            ("simulator", False, []),
+            (company.dte_environment, company.dte_simulator_url, company.dte_archive_url, company.dte_certificate_id.ids),
+            ("simulator", False, False, []),
         )
         self.assertFalse(self.env["dte.sii.session"].sudo().search([]))

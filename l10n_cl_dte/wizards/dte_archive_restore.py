@@ -33,10 +33,20 @@ class DteArchiveRestore(models.TransientModel):
     restored = fields.Integer(readonly=True)
     present = fields.Integer(string="Already There", readonly=True)
     repaired = fields.Integer(string="Rows Repaired", readonly=True)
+    updated = fields.Integer(string="Brought up to Date", readonly=True)
     refused = fields.Integer(readonly=True)
+    # What was asked for when the files were read: `remaining` counts those of that question.
+    asked = fields.Char(readonly=True)
     remaining = fields.Integer(string="Still to Read", readonly=True)
     report = fields.Text(string="Refused Files", readonly=True)
     is_done = fields.Boolean(readonly=True)
+
+    def _question(self) -> str:
+        parts = {
+            "period": (self.date_from, self.date_to),
+            "document": (self.dte_type, self.folio),
+        }.get(self.scope, ())
+        return "|".join(map(str, (self.company_id.id, self.scope, *parts)))
 
     def action_restore(self):
         """Restore in batches until all is read or the time is used up. Commits."""
@@ -45,6 +55,8 @@ class DteArchiveRestore(models.TransientModel):
         self.check_access("write")
         # sudo: the manager decides, the archive's own code writes archive and documents
         backups = self.env["dte.backup"].sudo()
+        if self.asked != self._question():
+            self.write({"asked": self._question(), "remaining": 0})
         company, result = self.company_id.sudo(), RestoreResult()
         if not company.vat:
             raise UserError(self.env._("Set the RUT of the company first: only its own documents are restored."))
@@ -102,6 +114,7 @@ class DteArchiveRestore(models.TransientModel):
                 "restored": result.restored + (self.restored if again else 0),
                 "present": result.present + (self.present if again else 0),
                 "repaired": result.repaired + (self.repaired if again else 0),
+                "updated": result.updated + (self.updated if again else 0),
                 "refused": len(lines) + (self.refused if again else 0),
                 "remaining": remaining,
                 "report": "\n".join(filter(None, [before, *lines[:NAMED]])),
