@@ -24,9 +24,7 @@ MARKER = "l10n_cl_dte-archive"
 _MARKER_TEXT = b"Archive of signed tax documents. Keep this file: without it nothing is written here.\n"
 _TEMPORARY = ".part"
 # Only names that are made here: a mark or a document, eight hexadecimal digits, and the ending.
-_LEFTOVER = re.compile(
-    rf"^\.(?:{MARKER}|\d{{2,3}}-\d{{1,10}}(?:-v\d+)?\.(?:xml|json))\.[0-9a-f]{{8}}\{_TEMPORARY}$"
-)
+_LEFTOVER = re.compile(rf"^\.(?:{MARKER}|\d{{2,3}}-\d{{1,10}}(?:-v\d+)?\.(?:xml|json))\.[0-9a-f]{{8}}\{_TEMPORARY}$")
 
 # An object appears when it is written completely, and moving one means copying it.
 _OBJECT_STORES = {"abfs", "abfss", "adl", "az", "gcs", "gs", "memory", "oci", "oss", "s3", "s3a"}

@@ -20,8 +20,8 @@ _ONCE = frozenset(("track_id", "sent_date", "move_id"))
 # Notes of the archive's own jobs about the copies of a row.
 _BOOKKEEPING = frozenset(
     (
-        "attachment_id", "sealed", "file_state", "file_key", "file_error", "file_params", "file_attempts",
-        "file_retry_at", "file_document_state", "check_state", "check_code", "checked_at",
+        "attachment_id", "sealed", "file_state", "file_key", "file_generation", "file_error", "file_params",
+        "file_attempts", "file_retry_at", "file_document_state", "check_state", "check_code", "checked_at",
     )
 )  # fmt: skip
 

@@ -105,7 +105,7 @@ class DteBackup(models.Model):
         self._repair_attachment(intact)
         if not store:
             return ("repaired", code) if code else ("single", "archive_target_unset")
-        if self.file_state == "pending":
+        if not self._is_copied():
             # The copying job owns it; what keeps it from all files is told once, for the company.
             own = self.file_error in OWN_ERRORS and self.file_error
             return ("repaired", code) if code else ("single", own)

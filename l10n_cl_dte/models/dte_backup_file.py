@@ -10,7 +10,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL
 
 from ..libs import archive_layout, xml_verifier
-from ..libs.archive_store import ArchiveError
+from ..libs.archive_store import ArchiveError, open_store
 from ..libs.exceptions import XmlError
 from .archive_messages import tell
 from .dte_document import VERDICTS
@@ -48,6 +48,8 @@ class DteBackup(models.Model):
         [("pending", "Not copied yet"), ("written", "Copied")], string="File Copy", default="pending", readonly=True
     )
     file_key = fields.Char(string="File", readonly=True, help="Path of the copy below the archive folder.")
+    # Folder for which it was tried last, see `dte_archive_generation` of the company.
+    file_generation = fields.Integer(default=0, readonly=True, aggregator=False)
     file_error = fields.Char(readonly=True)
     file_params = fields.Json(readonly=True)
     file_message = fields.Char(string="Copy Problem", compute="_compute_file_message")
@@ -57,6 +59,7 @@ class DteBackup(models.Model):
     file_document_state = fields.Char(readonly=True)
 
     _to_write = models.Index("(company_id, id) WHERE file_state = 'pending'")
+    _copied_to = models.Index("(company_id, file_generation, id) WHERE file_state = 'written'")
     _to_update = models.Index(
         "(company_id, id) WHERE file_state = 'written'"
         " AND (file_document_state IS NULL OR file_document_state NOT IN ('accepted', 'objected', 'rejected'))"
@@ -68,6 +71,10 @@ class DteBackup(models.Model):
         for backup in self:
             backup.file_message = backup.file_error and tell(self.env, backup.file_error, backup.file_params)
 
+    def _is_copied(self) -> bool:
+        """Tell whether the archive folder of today has had its copy."""
+        return self.file_state == "written" and self.file_generation >= self.company_id.dte_archive_generation
+
     # -- the job --
 
     @api.model
@@ -75,10 +82,7 @@ class DteBackup(models.Model):
         """Copy what has no file yet, and bring companion files up to date, company by company. Commits."""
         # sudo: the address of the archive is for administrators; the job works with it
         companies = self.env["res.company"].sudo().search([("dte_archive_url", "!=", False)])
-        counts = self._read_group(
-            [("company_id", "in", companies.ids), ("file_state", "=", "pending")], aggregates=["__count"]
-        )
-        left = self.env["ir.cron"]._commit_progress(remaining=counts[0][0])
+        left = self.env["ir.cron"]._commit_progress(remaining=sum(companies.mapped("dte_archive_pending")))
         for company in companies:
             while left:
                 try:
@@ -98,11 +102,16 @@ class DteBackup(models.Model):
             """
             (SELECT b.id FROM dte_backup b
               WHERE b.company_id = %(company)s AND b.file_state = 'pending'
-                AND (b.file_retry_at IS NULL OR b.file_retry_at <= %(now)s)
+                AND (b.file_retry_at IS NULL OR b.file_retry_at <= %(now)s OR b.file_generation < %(generation)s)
               ORDER BY b.id LIMIT %(limit)s)
+            UNION ALL
+            (SELECT b.id FROM dte_backup b
+              WHERE b.company_id = %(company)s AND b.file_state = 'written' AND b.file_generation < %(generation)s
+              ORDER BY b.file_generation, b.id LIMIT %(limit)s)
             UNION ALL
             (SELECT b.id FROM dte_backup b JOIN dte_document d ON d.backup_id = b.id
               WHERE b.company_id = %(company)s AND b.file_state = 'written'
+                AND b.file_generation = %(generation)s
                 AND (b.file_document_state IS NULL
                      OR b.file_document_state NOT IN ('accepted', 'objected', 'rejected'))
                 AND d.state IN %(told)s AND d.state IS DISTINCT FROM b.file_document_state
@@ -111,6 +120,7 @@ class DteBackup(models.Model):
             LIMIT %(limit)s
             """,
             company=company.id,
+            generation=company.dte_archive_generation,
             now=fields.Datetime.now(),
             told=("sent", *VERDICTS),
             limit=BATCH,
@@ -126,10 +136,12 @@ class DteBackup(models.Model):
         self.env["dte.document"].flush_model(["state", "backup_id"])
         ids = [row[0] for row in self.env.execute_query(self._due_sql(company))]
         copies = self.browse(ids)._file_copies()
+        # The folder may be another one when this batch is written: what is noted is the one that is used.
+        generation, url = company.dte_archive_generation, company.dte_archive_url
         self.env["ir.cron"]._commit_progress()
         written, failed = {}, {}
         try:
-            store = company._dte_archive_store()
+            store = open_store(url)
             store.check()
         except ArchiveError as error:
             failed = {copy.backup_id: error for copy in copies}
@@ -143,7 +155,7 @@ class DteBackup(models.Model):
                 if error.code not in OWN_ERRORS:
                     failed |= {later.backup_id: error for later in copies[position + 1 :]}
                     break
-        self._note_files(written, failed)
+        self._note_files(generation, written, failed)
         return len(ids)
 
     def _file_copies(self) -> list[FileCopy]:
@@ -232,13 +244,17 @@ class DteBackup(models.Model):
                 raise
             return b""
 
-    def _note_files(self, written: dict, failed: dict):
-        """Note on the rows what became of their files."""
+    def _note_files(self, generation: int, written: dict, failed: dict):
+        """Note on the rows what became of their files.
+
+        :param generation: of the folder for which they were written
+        """
         for backup_id, copy in written.items():
             self.browse(backup_id).write(
                 {
                     "file_state": "written",
                     "file_key": copy.key,
+                    "file_generation": generation,
                     "file_document_state": copy.sidecar["state"],
                     "file_error": False,
                     "file_params": False,
@@ -249,12 +265,16 @@ class DteBackup(models.Model):
         now = fields.Datetime.now()
         for backup_id, error in failed.items():
             backup = self.browse(backup_id)
-            minutes = min(RETRY_MINUTES * 2**backup.file_attempts, RETRY_MAX_MINUTES)
+            attempts = backup.file_attempts if backup.file_generation == generation else 0
+            minutes = min(RETRY_MINUTES * 2**attempts, RETRY_MAX_MINUTES)
             backup.write(
                 {
+                    # A companion that could not be brought up to date leaves the copy in this folder what it is.
+                    **({} if backup.file_generation == generation else {"file_state": "pending"}),
+                    "file_generation": generation,
                     "file_error": error.code,
                     "file_params": error.params or False,
-                    "file_attempts": backup.file_attempts + 1,
+                    "file_attempts": attempts + 1,
                     "file_retry_at": now + timedelta(minutes=minutes),
                 }
             )

@@ -140,6 +140,7 @@ class DteBackup(models.Model):
                 "sent_date": known.get("track_id") and known.get("sent_at") or False,
                 "file_state": "written",
                 "file_key": place.key,
+                "file_generation": company.dte_archive_generation,
                 "file_document_state": known.get("state") or False,
                 "move_id": document.move_id.id,
             }

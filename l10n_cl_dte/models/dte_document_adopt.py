@@ -48,9 +48,7 @@ class DteDocument(models.Model):
 
     def _adopt_verdict(self, state: str, known: dict):
         envio = self.envio_id
-        self._set_state(
-            state, failures=0, retry_at=False, error_type=False, split_envio_id=False, ask_first=False
-        )
+        self._set_state(state, failures=0, retry_at=False, error_type=False, split_envio_id=False, ask_first=False)
         self.verdict_at = known.get("verdict_at") or self.verdict_at
         if known.get("track_id") and not self.backup_id.track_id:
             self.backup_id.track_id = known["track_id"]

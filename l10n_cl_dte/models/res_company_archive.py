@@ -19,6 +19,12 @@ class ResCompany(models.Model):
         help="Where the second copy of each signed document is kept, outside the database and Odoo's files: the full "
         "path of a folder, like /mnt/archive, or an address that fsspec knows, like s3://bucket/folder.",
     )
+    dte_archive_generation = fields.Integer(
+        default=0,
+        readonly=True,
+        copy=False,
+        help="Grows with each other folder: what was copied for an earlier one is copied again.",
+    )
     dte_archive_years = fields.Integer(
         string="Years to Keep", default=LEGAL_YEARS, help="The law asks for six; it may be longer."
     )
@@ -48,13 +54,16 @@ class ResCompany(models.Model):
         figures = {}
         if self.ids:
             self.env["dte.backup"].flush_model()
+            self.flush_model(["dte_archive_generation"])
             rows = self.env.execute_query(
                 SQL(
                     """
-                    SELECT company_id, COUNT(*), COALESCE(SUM(xml_size), 0),
-                           COUNT(*) FILTER (WHERE file_state = 'pending'),
-                           COUNT(*) FILTER (WHERE check_state = 'damaged'), MAX(checked_at)
-                      FROM dte_backup WHERE company_id IN %s GROUP BY company_id
+                    SELECT b.company_id, COUNT(*), COALESCE(SUM(b.xml_size), 0),
+                           COUNT(*) FILTER (WHERE b.file_state = 'pending'
+                                               OR b.file_generation < c.dte_archive_generation),
+                           COUNT(*) FILTER (WHERE b.check_state = 'damaged'), MAX(b.checked_at)
+                      FROM dte_backup b JOIN res_company c ON c.id = b.company_id
+                     WHERE b.company_id IN %s GROUP BY b.company_id
                     """,
                     tuple(self.ids),
                 )
@@ -105,21 +114,15 @@ class ResCompany(models.Model):
     def _dte_archive_prepare(self):
         """Mark the archive as ours and let everything be copied there: it may be another one than before.
 
-        Done when an address is set, or when an administrator says that this is the folder; never by the way: a disk that
-        is not mounted looks like an empty folder.
+        Done when an address is set, or when an administrator says that this is the folder; never by the way: a disk
+        that is not mounted looks like an empty folder.
         """
         self.ensure_one()
         try:
             self._dte_archive_store().prepare()
         except ArchiveError as error:
             raise UserError(tell_error(self.env, error)) from error
-        self.env["dte.backup"].flush_model()
-        self.env.cr.execute(
-            "UPDATE dte_backup SET file_state = 'pending', file_key = NULL, file_retry_at = NULL, file_error = NULL,"
-            " file_attempts = 0 WHERE company_id = %s",
-            (self.id,),
-        )
-        self.env["dte.backup"].invalidate_model()
+        self.dte_archive_generation += 1
         self.env["dte.backup"]._wake("ir_cron_archive_files")
 
     def _dte_archive_store(self):

@@ -29,7 +29,7 @@ class ResConfigSettings(models.TransientModel):
             "tag": "display_notification",
             "params": {
                 "type": "success",
-                "message": self.env._("The folder is the archive now. All documents are copied there in the background."),
+                "message": self.env._("The folder is the archive now. All documents are copied there soon."),
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }

@@ -54,9 +54,7 @@ class TestArchiveDump(ArchiveCommon):
         self.document.queued_at = fields.Datetime.now()
         self.lose(lambda: self.send(self.move), self.copy_files)
         self.restore()
-        self.assertEqual(
-            (self.move.dte_status, self.move.dte_track_id), ("sent", self.uploads()[0]["track_id"])
-        )
+        self.assertEqual((self.move.dte_status, self.move.dte_track_id), ("sent", self.uploads()[0]["track_id"]))
         self.send_by_jobs()
         self.ask(self.move)
         self.assertEqual((self.move.dte_status, len(self.uploads())), ("accepted", 1))
@@ -91,7 +89,7 @@ class TestArchiveDump(ArchiveCommon):
         self.assertEqual(len(self.uploads()), uploads)
 
     def test_envelope_that_was_replaced(self):
-        """Another envelope carried the document in the end: the one of the dump was not received and never goes again."""
+        """Another envelope carried the document: the one of the dump was not received and never goes again."""
         moves = self.move + self.post()
         self.fault("cut", service="upload", step="body_received")
         self.send(moves)

@@ -160,9 +160,10 @@ class TestArchiveFiles(ArchiveCommon):
         backup = self.backup_of(self.post())
         self.copy_files()
         self.company.sudo().dte_archive_url = url
-        self.assertEqual(backup.file_state, "pending", "a new target gets everything")
+        self.assertEqual(self.company.dte_archive_pending, 1, "a new target gets everything")
         self.copy_files()
-        self.assertEqual(backup.file_state, "written")
+        self.company.invalidate_recordset()
+        self.assertEqual((backup.file_state, self.company.dte_archive_pending), ("written", 0))
         self.assertEqual(backup._file_xml(), backup._row_xml())
 
     @mute_logger(JOB_LOG)
@@ -196,6 +197,37 @@ class TestArchiveFiles(ArchiveCommon):
         self.scrub()
         self.assertEqual([part.exists() for part in (old, fresh, foreign, path)], [False, True, True, True])
         self.assertEqual(backup.check_state, "ok")
+
+    @mute_logger(JOB_LOG)
+    def test_another_folder_touches_no_row(self):
+        """A million rows are not written while somebody saves the settings: the job finds them."""
+        (self.folder / "a").mkdir()
+        self.company.sudo().dte_archive_url = str(self.folder / "a")
+        copied, waiting = self.backup_of(self.post()), self.backup_of(self.post())
+        path = self.folder / "a" / waiting._place().key
+        path.parent.mkdir(parents=True)
+        path.write_bytes(copied._row_xml())
+        self.copy_files()
+        self.assertEqual((copied.file_state, waiting.file_error), ("written", "archive_other_document"))
+
+        def places():
+            self.env.flush_all()
+            query = "SELECT ctid::text FROM dte_backup WHERE company_id = %s ORDER BY id"
+            self.env.cr.execute(query, (self.company.id,))
+            return self.env.cr.fetchall()
+
+        before = places()
+        (self.folder / "b").mkdir()
+        self.company.sudo().dte_archive_url = str(self.folder / "b")
+        self.assertEqual(places(), before)
+        self.assertEqual(copied._check(), [], "the job owns it")
+        self.assertEqual(copied.check_state, "single")
+        self.copy_files()
+        self.assertEqual([backup.file_state for backup in (copied, waiting)], ["written", "written"])
+        self.assertEqual(len(list((self.folder / "b").rglob("*.xml"))), 2)
+        before = places()
+        self.copy_files()
+        self.assertEqual(places(), before, "once")
 
     def test_targets_that_are_none(self):
         company = self.company.sudo()

@@ -175,6 +175,13 @@ class TestArchiveGuard(ArchiveCommon):
         self.run_job("dte.backup", "_cron_cleanup")
         self.assertTrue(self.backup.exists())
         self.age(self.backup, issue_date="6 years", create_date="6 years")
+        # The document is as old as its archive row.
+        self.env.cr.execute(
+            "UPDATE dte_document d SET issue_date = b.issue_date, create_date = b.create_date"
+            "  FROM dte_backup b WHERE b.id = d.backup_id AND b.id = %s",
+            (self.backup.id,),
+        )
+        self.env.invalidate_all()
         self.seal()
         self.assertEqual(self.codes(), [])
         self.run_job("dte.backup", "_cron_cleanup")

@@ -222,7 +222,12 @@ class TestJobs(DteCommon):
         self.env.invalidate_all()
         company = self.company.sudo()
         self.assertEqual(
-            (company.dte_environment, company.dte_simulator_url, company.dte_archive_url, company.dte_certificate_id.ids),
+            (
+                company.dte_environment,
+                company.dte_simulator_url,
+                company.dte_archive_url,
+                company.dte_certificate_id.ids,
+            ),
             ("simulator", False, False, []),
         )
         self.assertFalse(self.env["dte.sii.session"].sudo().search([]))
