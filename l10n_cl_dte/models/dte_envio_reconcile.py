@@ -113,6 +113,10 @@ class DteEnvio(models.Model):
                 # Asked later, not first of all, should this process be killed while the SII lets it wait.
                 self._ask_later()
                 self.env["ir.cron"]._commit_progress()
+            if not self._on_board():
+                # Its documents went on without it, by a restore from the archive: these bytes are nobody's any more.
+                self.write({"state": "not_delivered", "due_at": False})
+                return
             client = self._client_of_run(clients)
             if self._is_known(client):
                 self._read_track_id(client)

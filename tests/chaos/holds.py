@@ -120,6 +120,8 @@ class Hold:
 
     def _ports(self, statement, *values) -> list[int]:
         with self._connection.cursor() as cursor:
+            # Inside a transaction PostgreSQL shows who was connected when it was asked first.
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute(statement, values)
             return [port for (port,) in cursor.fetchall() if port]
 
