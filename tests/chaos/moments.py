@@ -64,6 +64,8 @@ class Clock:
         if left > 0:
             time.sleep(left)
         with self._database.transaction() as cursor:
+            # Who holds a step that we would pass lets us go when he sees us waiting; that may take a moment.
+            cursor.execute("SET LOCAL lock_timeout = '20s'")
             # A job that runs holds its row, so this waits for its end; nobody can begin one before our commit.
             cursor.execute("SELECT id FROM ir_cron WHERE id = ANY(%s) FOR NO KEY UPDATE", [self._crons])
             cursor.execute(GUARDS, [GUARD])

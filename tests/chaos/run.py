@@ -6,6 +6,7 @@ Reads N, SEED (a number or `random`) and SCENARIO from the environment. docs/cha
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
 import os
@@ -28,6 +29,9 @@ LATE_SECONDS = 150.0
 # Shares of the documents after which time passes while users work: outcomes that are not known are looked into then.
 LEAPS = (0.25, 0.5, 0.75)
 LEAP_SECONDS = 9 * 60.0
+# Several times what a run takes on two cores.
+LIMIT_SECONDS = 600.0
+LIMIT_SECONDS_PER_DOCUMENT = 3.0
 
 
 def chaos(env: Env, result_file: Path) -> int:
@@ -41,7 +45,10 @@ def chaos(env: Env, result_file: Path) -> int:
     say(f"  {chosen.scenario}: {chosen.documents} documents, {len(chosen.mishaps)} mishaps, SEED={chosen.seed}")
     with locked(RUN / "chaos.lock"), opened(env, chosen.documents) as stage:
         say(f"  stage       ready  ({time.monotonic() - began:.1f} s)")
+        # A run that hangs says where and fails, instead of waiting for somebody to look.
+        faulthandler.dump_traceback_later(LIMIT_SECONDS + LIMIT_SECONDS_PER_DOCUMENT * chosen.documents, exit=True)
         result = run(stage, chosen)
+        faulthandler.cancel_dump_traceback_later()
     result["seconds"] = round(time.monotonic() - began, 1)
     write_json(result_file, result)
     say(json.dumps(result, indent=2, ensure_ascii=False))
