@@ -81,10 +81,14 @@ class DteDocument(models.Model):
     def _ask_for_sending(self):
         """Note durably that these shall leave, before anything else can fail: the job sends what this request cannot.
 
-        Commits.
+        What had failed is open again, with all its attempts: a person wants it sent. Commits.
         """
-        asked = self.filtered(lambda document: document.state in SENDABLE and not document.queued_at)
-        asked.try_lock_for_update().queued_at = fields.Datetime.now()
+        asked = self.filtered(lambda document: document.state in SENDABLE and not document.superseded)
+        asked = asked.filtered(lambda document: document.state == "failed" or not document.queued_at)
+        asked = asked.try_lock_for_update()
+        failed = asked.filtered(lambda document: document.state == "failed")
+        failed._set_state("to_send", failures=0, retry_at=False)
+        asked.queued_at = fields.Datetime.now()
         self.env["ir.cron"]._commit_progress()
 
     def _record_failure(self, error):
@@ -118,6 +122,7 @@ class DteDocument(models.Model):
         """Send what may leave, ask about what may have left, and return a notification that says what became of it."""
         # sudo: users see documents but write none; sending writes them in their name
         documents = self.sudo()
+        documents._ask_for_sending()
         documents._reconcile_now()
         documents.env["dte.envio"]._deliver(documents)
         documents.invalidate_recordset()

@@ -122,6 +122,7 @@ class DteEnvio(models.Model):
                 self._read_track_id(client)
             elif fields.Datetime.now() < self._next_upload_at():
                 self.due_at = self._next_upload_at()
+                self._wake_job(self.due_at)
             else:
                 self._upload_again(client)
         self.document_ids._tell_and_commit()

@@ -94,7 +94,7 @@ class DteEnvio(models.Model):
     def _deliver_for(self, company, documents):
         documents._fail_notes_of_rejected()
         self.env["dte.pause"]._resume(company, company.dte_environment)
-        documents._ask_for_sending()
+        self.env["ir.cron"]._commit_progress()
         documents._tell_and_commit()
         domain = documents._sendable_domain(company) & Domain("id", "in", documents.ids)
         halves = documents.split_envio_id.filtered_domain(self._planned_domain(company))
@@ -303,6 +303,7 @@ class DteEnvio(models.Model):
             # These bytes will not pass now; what became of the first ones is asked in peace.
             due_at = fields.Datetime.now() + PATIENCE
         self.write({"state": "unknown", "due_at": due_at, **self._error_values(error)})
+        self._wake_job(due_at)
         documents._set_state("unknown", error.code, error.params, error_type=error.error_type)
 
     def _error_values(self, error: DteError) -> dict:

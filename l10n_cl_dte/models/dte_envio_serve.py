@@ -17,6 +17,14 @@ class DteEnvio(models.Model):
     _inherit = "dte.envio"
 
     @api.model
+    def _wake_job(self, at=None):
+        """Run the sending job at a time, now by default: its own interval may be longer than the SII's memory."""
+        job = self.env.ref("l10n_cl_dte.ir_cron_send", raise_if_not_found=False)
+        if job:
+            # sudo: jobs are the system's; users only wake them
+            job.sudo()._trigger(at=at)
+
+    @api.model
     def _cron_send(self):
         """Finish what was interrupted, ask about what had no answer, and send what somebody asked to send."""
         documents, pauses = self.env["dte.document"], self.env["dte.pause"]

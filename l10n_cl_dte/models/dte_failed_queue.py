@@ -174,7 +174,7 @@ class DteFailedQueue(models.Model):
         """Let given-up documents leave again, because their cause is solved."""
         self._check_manager()
         self.sudo().document_id._reopen()  # sudo: see action_abandon
-        self.env.ref("l10n_cl_dte.ir_cron_send").sudo()._trigger()  # sudo: the job sends what was reopened
+        self.env["dte.envio"]._wake_job()
         return self._told()
 
     def _told(self):

@@ -3,6 +3,7 @@ import base64
 from pathlib import Path
 from unittest.mock import patch
 
+from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import config, mute_logger
 
@@ -54,6 +55,37 @@ class TestJobs(DteCommon):
             self.send(move)
         self.assertEqual(move.dte_status, "to_send")
         self.assertIn("leaves by itself", move.dte_message)
+        self.run_job()
+        self.assertEqual(move.dte_status, "sent")
+
+    def test_wishes_survive_a_document_that_cannot_be_asked_about(self):
+        """One of the selected documents is unknown and the SII is away: the others leave later all the same."""
+        self.settings(delays={"process": 36000})
+        self.fault("cut", service="upload", step="stored")
+        unknown = self.post()
+        self.send(unknown)
+        move = self.post()
+        self.fault("http_status", status=503, count=99)
+        # assertRaises of Odoo would undo what was committed
+        with patch.object(SiiClient, "_pause", return_value=True), self.assertRaisesRegex(UserError, "SII"):
+            self.send(unknown | move)
+        self.simulator.call("DELETE", "faults")
+        self.run_job()
+        self.assertEqual((unknown.dte_status, move.dte_status), ("unknown", "sent"))
+
+    def test_a_failed_document_that_is_sent_again_leaves_later(self):
+        self.fault("upload_status", status=7, detail="LSX-00213", count=1)
+        move = self.post()
+        self.send(move)
+        self.assertEqual(move.dte_status, "failed")
+        self.company.sudo().dte_simulator_url, url = "http://127.0.0.1:9", self.company.sudo().dte_simulator_url
+        self.env["dte.sii.session"].sudo().search([]).unlink()
+        with (
+            patch.object(SiiClient, "_pause", return_value=True),
+            self.assertRaisesRegex(UserError, "leave by themsel"),
+        ):
+            self.send(move)
+        self.company.sudo().dte_simulator_url = url
         self.run_job()
         self.assertEqual(move.dte_status, "sent")
 

@@ -244,12 +244,6 @@ class TestQueue(DteCommon):
         seen = (self.row(move).state, move.dte_status)
         self.assertEqual(seen, ("retrying", "sending"))
 
-    def test_the_users_error_does_not_undo_the_row(self):
-        """The user is told of the failure by a message, not by an exception that takes the row with it."""
-        move = self.failed()
-        self.env.cr.execute("SELECT count(*) FROM dte_failed_queue WHERE move_id = %s", [move.id])
-        self.assertEqual(self.env.cr.fetchone(), (1,))
-
     def add(self, move, error_type="connection", user=None, **values):
         content = values.pop("content", None) or move._dte_xml()
         return (

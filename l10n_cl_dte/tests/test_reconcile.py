@@ -85,6 +85,13 @@ class TestReconcile(DteCommon):
         self.assertEqual(self.envio.attempts, 2)
         self.accepted_once()
 
+    def test_the_job_is_woken_in_time(self):
+        """Its own interval added to the grace could pass the SII's memory."""
+        self.lose_answer()
+        job = self.env.ref("l10n_cl_dte.ir_cron_send").sudo()
+        calls = self.env["ir.cron.trigger"].sudo().search([("cron_id", "=", job.id)]).mapped("call_at")
+        self.assertIn(self.envio.due_at, calls)
+
     def test_nothing_is_sent_before_the_grace(self):
         self.lose_answer(step="body_received")
         self.wait(minutes=7)

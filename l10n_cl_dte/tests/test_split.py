@@ -104,9 +104,10 @@ class TestSplit(DteCommon):
         self.assertEqual(len(self.company.partner_id.sudo().activity_ids), 1)
         self.simulator.call("DELETE", "faults")
         self.send(moves)
+        self.assertEqual(set(moves.mapped("dte_status")), {"sent"}, moves.mapped("dte_message"))
         self.assertFalse(self.pauses())
         self.assertFalse(self.company.partner_id.sudo().activity_ids)
-        self.assertEqual(set(self.settle(moves)), {"accepted"})
+        self.assertEqual(set(self.settle(moves)), {"accepted"}, moves.mapped("dte_message"))
 
     def halves_waiting(self):
         moves = self.post_many(2)
