@@ -272,6 +272,7 @@ class TestDrain(BreakerCommon):
         self.assertEqual(sorted(moves.mapped("dte_status")), ["contingency"] * 3 + ["retry"] + ["sent"] * 2)
         self.assertTrue(self.contingency().enabled)
         self.assertEqual(self.contingency().episode_id.waiting_count, 3)
+        self.run_job()
         self.run_contingency()
         self.assertEqual(sorted(moves.mapped("dte_status")), ["retry"] + ["sent"] * 5)
         self.assertFalse(self.contingency().enabled, "one bad document stops nobody")
