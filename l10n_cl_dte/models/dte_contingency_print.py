@@ -8,4 +8,5 @@ class DteContingencyEpisode(models.Model):
     def action_print(self):
         """Return the download of the incident report."""
         self.check_access("read")
-        return self.env.ref("l10n_cl_dte.action_report_contingency").report_action(self)
+        # The report does not use the company's layout, so nobody has to choose one first.
+        return self.env.ref("l10n_cl_dte.action_report_contingency").report_action(self, config=False)

@@ -225,6 +225,8 @@ class TestContingencyBanner(WizardCommon):
         self.assertEqual(plain.dte_contingency_banner, "")
         clerk = self.user_with("Ayudante sin rol", "account.group_account_invoice")
         self.assertFalse(self.make().with_user(clerk).dte_contingency_banner)
+        form = self.env["account.move"].with_user(clerk).get_view(view_type="form")["arch"]
+        self.assertNotIn("dte_contingency_banner", form)
 
     def test_many_invoices_cost_one_look(self):
         self.hold()

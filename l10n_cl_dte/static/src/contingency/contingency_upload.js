@@ -7,7 +7,7 @@ import { standardWidgetProps } from "@web/views/widgets/standard_widget_props";
 import { Component, onMounted, onWillUnmount, useState } from "@odoo/owl";
 import { companyContext, reasonOf } from "./contingency_call";
 
-// Uploads that were going on when their dialog was closed: company id -> number of documents at their start.
+// Uploads that were going on when their dialog was closed: company id -> documents uploaded until then.
 const left = new Map();
 // The sending job may be at it, which sends one envelope at a time too: how long to wait for it, and how often.
 const BUSY_MS = 2000;
@@ -32,7 +32,7 @@ export class ContingencyUpload extends Component {
         });
         onWillUnmount(() => {
             if (this.isBusy) {
-                left.set(this.companyId, this.state.total);
+                left.set(this.companyId, this.done);
             }
             this.state.phase = "left";
         });
@@ -47,7 +47,7 @@ export class ContingencyUpload extends Component {
     }
 
     get done() {
-        return this.state.total - this.state.remaining;
+        return this.state.total - this.state.remaining - this.state.failed;
     }
 
     get percent() {
@@ -78,11 +78,11 @@ export class ContingencyUpload extends Component {
         }
         const waiting = record.data.waiting;
         this.idle = 0;
-        const before = left.get(this.companyId) || (this.state.phase === "ready" ? 0 : this.state.total);
+        const before = left.get(this.companyId) || this.done;
         left.delete(this.companyId);
         Object.assign(this.state, {
             phase: "running",
-            total: Math.max(before, waiting),
+            total: before + waiting,
             remaining: waiting,
             failed: 0,
             message: "",
@@ -109,8 +109,8 @@ export class ContingencyUpload extends Component {
             );
             const before = this.state.remaining;
             this.state.remaining = answer.remaining;
-            this.state.total = Math.max(this.state.total, answer.remaining);
             this.state.failed += answer.failed;
+            this.state.total = Math.max(this.state.total, answer.remaining + this.state.failed);
             this.state.message = answer.message;
             const nobodySent = !answer.uploaded && !answer.failed && answer.remaining >= before;
             this.idle = nobodySent ? this.idle + 1 : 0;

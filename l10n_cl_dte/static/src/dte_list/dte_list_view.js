@@ -20,7 +20,10 @@ export class ContingencyBanner extends Component {
         onWillUpdateProps(() => {
             this.update();
         });
-        useBus(this.env.bus, CHANGED, () => this.update());
+        useBus(this.env.bus, CHANGED, () => {
+            this.update();
+            this.props.list.load();
+        });
     }
 
     /** The list is shown at once and does not wait for it. */
@@ -32,9 +35,7 @@ export class ContingencyBanner extends Component {
     }
 
     open() {
-        this.action.doAction("l10n_cl_dte.contingency_wizard_action", {
-            onClose: () => this.props.list.load(),
-        });
+        this.action.doAction("l10n_cl_dte.contingency_wizard_action");
     }
 }
 
