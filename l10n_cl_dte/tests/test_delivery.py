@@ -2,6 +2,7 @@
 import base64
 import hashlib
 from contextlib import suppress
+from itertools import chain, repeat
 from unittest.mock import patch
 
 from odoo.exceptions import UserError
@@ -111,11 +112,11 @@ class TestDelivery(DteCommon):
     def test_who_waited_for_a_failed_login_does_not_try_again(self):
         """The SII swallows packets: everybody who sends would wait for everybody before, one minute each."""
         clock = "odoo.addons.l10n_cl_dte.models.dte_sii_session.time.monotonic"
-        with patch(clock, side_effect=[0.0, 4.0]), patch.object(SiiClient, "login") as login:
+        with patch(clock, side_effect=chain([0.0], repeat(4.0))), patch.object(SiiClient, "login") as login:
             with self.committing() as env, self.assertRaisesRegex(NotDelivered, "sii_login_failed"):
                 env["dte.sii.session"]._token(self.company.with_env(env), "simulator")
             login.assert_not_called()
-        with patch(clock, side_effect=[0.0, 2.0]), self.committing() as env:
+        with patch(clock, side_effect=chain([0.0], repeat(2.0))), self.committing() as env:
             self.assertTrue(env["dte.sii.session"]._token(self.company.with_env(env), "simulator"))
 
     def test_refused_connection(self):
