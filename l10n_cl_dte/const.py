@@ -25,3 +25,5 @@ SANTIAGO = ZoneInfo("America/Santiago")
 GUARD_ENVIO = 1_144_407_041
 # One writer of the chain of seals per company. The second key is the company.
 GUARD_SEAL = 1_144_407_042
+# One envelope of held documents at a time. The second key is the contingency.
+GUARD_DRAIN = 1_144_407_043

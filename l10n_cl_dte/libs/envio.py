@@ -80,12 +80,16 @@ def read_key(xml: bytes) -> DocumentKey:
     return DocumentKey(int(found[1]), int(found[2]), found[3].decode("ascii"))
 
 
-def build_envio(caratula: Caratula, documents: Iterable[bytes], credentials: Credentials) -> bytes:
+def build_envio(
+    caratula: Caratula, documents: Iterable[bytes], credentials: Credentials, number: int | None = None
+) -> bytes:
     """Return a signed EnvioDTE in ISO-8859-1 with 1 to 2000 documents.
 
     Invoices and guides come first, then credit notes, then debit notes; otherwise the given order is kept.
 
     :param documents: signed `<DTE>` elements as :func:`issue.issue` returns them
+    :param number: tells two envelopes apart that hold the same documents and were signed in the same second; the SII
+        would take the second one for a copy of the first (STATUS 99)
     :raises DocumentError: `envio_empty`, `envio_too_many`, `envio_repeated`, `envio_other_issuer` or
         `dte_bytes_unreadable`
     """
@@ -93,7 +97,8 @@ def build_envio(caratula: Caratula, documents: Iterable[bytes], credentials: Cre
         ((read_key(document), document) for document in documents), key=lambda pair: _ORDER.get(pair[0].dte_type, 0)
     )
     _check([key for key, _document in pairs], caratula)
-    opening = _set_opening(caratula, [key for key, _document in pairs])
+    set_id = SET_ID if number is None else f"{SET_ID}{number}"
+    opening = _set_opening(caratula, [key for key, _document in pairs], set_id)
     digest = hashlib.sha1(usedforsecurity=False)
     digest.update(f"<SetDTE{IN_ENVIO}{opening}".encode())
     pieces = [_HEADER.encode(ENCODING), f"<SetDTE{opening}".encode(ENCODING)]
@@ -102,7 +107,7 @@ def build_envio(caratula: Caratula, documents: Iterable[bytes], credentials: Cre
         digest.update(b"\n")
         pieces += (document, b"\n")
     digest.update(b"</SetDTE>")
-    signature = signature_element(credentials, digest_text(digest), SET_ID, inherited=_INHERITED)
+    signature = signature_element(credentials, digest_text(digest), set_id, inherited=_INHERITED)
     pieces.append(f"</SetDTE>\n{signature}\n</EnvioDTE>\n".encode(ENCODING))
     return b"".join(pieces)
 
@@ -123,7 +128,7 @@ def _check(keys: Sequence[DocumentKey], caratula: Caratula):
         raise DocumentError(problems)
 
 
-def _set_opening(caratula: Caratula, keys: Sequence[DocumentKey]) -> str:
+def _set_opening(caratula: Caratula, keys: Sequence[DocumentKey], set_id: str) -> str:
     """Return what follows `<SetDTE` and its namespaces, up to the first document."""
     counts = Counter(key.dte_type for key in keys)
     subtotals = "".join(
@@ -131,7 +136,7 @@ def _set_opening(caratula: Caratula, keys: Sequence[DocumentKey]) -> str:
         for dte_type, count in counts.items()
     )
     return (
-        f' ID="{SET_ID}">\n<Caratula version="1.0">\n<RutEmisor>{caratula.issuer_rut}</RutEmisor>\n'
+        f' ID="{set_id}">\n<Caratula version="1.0">\n<RutEmisor>{caratula.issuer_rut}</RutEmisor>\n'
         f"<RutEnvia>{caratula.sender_rut}</RutEnvia>\n<RutReceptor>{caratula.receiver_rut}</RutReceptor>\n"
         f"<FchResol>{caratula.resolution_date}</FchResol>\n<NroResol>{caratula.resolution_number}</NroResol>\n"
         f"<TmstFirmaEnv>{timestamp(caratula.signed_at)}</TmstFirmaEnv>\n{subtotals}</Caratula>\n"

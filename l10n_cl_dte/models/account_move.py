@@ -40,6 +40,7 @@ class AccountMove(models.Model):
     dte_status = fields.Selection(related="dte_document_id.state", string="SII Status")
     dte_folio = fields.Integer(related="dte_document_id.folio", string="Folio", aggregator=False)
     dte_track_id = fields.Char(related="dte_document_id.track_id", string="Track ID")
+    is_contingency = fields.Boolean(related="dte_document_id.is_contingency")
     dte_message = fields.Text(related="dte_document_id.message", string="SII Message")
     dte_timeline = fields.Html(related="dte_document_id.timeline", string="Timeline")
     dte_reference_ids = fields.One2many("dte.reference", "move_id", string="References")

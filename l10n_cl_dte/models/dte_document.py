@@ -19,6 +19,7 @@ _logger = logging.getLogger(__name__)
 
 STATES = [
     ("to_send", "To send"),
+    ("contingency", "In contingency"),
     ("sending", "Sending"),
     ("sent", "Sent, waiting for the SII"),
     ("unknown", "Outcome unknown"),
@@ -40,15 +41,17 @@ class DteDocument(models.Model):
     States::
 
         to_send --claimed by an envelope--> sending
+        to_send, retry --the company is in contingency--> contingency --claimed by the drain--> sending
         sending --track id--> sent | --no usable answer, or the process died--> unknown
                 | --certainly not received--> retry | --the same, attempts used up--> failed
+                | --the same, in contingency--> contingency
                 | --certainly refused, data--> failed | --refused, permission or whole envelope--> to_send
         unknown --the SII knows it, or took it now--> sent | --the same bytes go again--> sending
         sent --counts or document status--> accepted | objected | rejected
              | --envelope refused whole--> to_send, in a smaller one
         retry --due, or sent by a person--> sending | --given up by a person--> failed
         failed --sent again by a person--> sending
-        to_send, retry --its referenced document was rejected--> failed
+        to_send, retry, contingency --its referenced document was rejected--> failed
 
     `sending` and `unknown` are left by nobody but the code that has asked the SII. Only `_set_state` writes `state`.
     What people are told about a state (`told`) is written in a transaction after it, see `dte_document_tell.py`.
@@ -113,6 +116,9 @@ class DteDocument(models.Model):
     elsewhere = fields.Boolean(
         readonly=True, help="Somebody else may have sent it, so an envelope of ours may hold its second copy."
     )
+    is_contingency = fields.Boolean(
+        string="Issued in Contingency", readonly=True, help="It was kept back while the company was in contingency."
+    )
     told = fields.Boolean(default=True, readonly=True, help="Queue, archive and invoice know about the state.")
     track_id = fields.Char(related="envio_id.track_id", string="Track ID")
     reference_ids = fields.Many2many(
@@ -138,6 +144,7 @@ class DteDocument(models.Model):
         " WHERE state = 'to_send' AND queued_at IS NOT NULL AND split_envio_id IS NULL"
     )
     _retry_due = models.Index("(company_id, environment, retry_at, id) WHERE state = 'retry'")
+    _held = models.Index("(company_id, environment, failures, issue_date, signed_at, id) WHERE state = 'contingency'")
     _untold = models.Index("(id) WHERE told IS NOT TRUE")
 
     @api.depends("document_type_id", "folio")
@@ -251,14 +258,9 @@ class DteDocument(models.Model):
 
     def _explain_next_step(self) -> str:
         """Return what happens next with a document on its way, or an empty text."""
-        waiting = self._waiting_for()
-        if self.state in SENDABLE and self.environment != self.company_id.dte_environment:
-            labels = dict(self._fields["environment"]._description_selection(self.env))
-            return self._sentence("other_environment", environment=labels[self.environment])
-        if self.state in ("to_send", "retry") and waiting:
-            return self._sentence("waiting", document=waiting[0].display_name)
-        if self.state in ("to_send", "retry") and self.env["dte.pause"]._is_paused(self.company_id, self.environment):
-            return self._sentence("paused")
+        held_back = self._explain_wait()
+        if held_back:
+            return held_back
         if self.state == "retry" and self.ask_first:
             return self._sentence("ask_first", when=self._moment(self.retry_at))
         if self.state == "retry" and self.retry_at:
@@ -278,6 +280,31 @@ class DteDocument(models.Model):
         if self.state == "accepted" and self.repairs_unknown:
             return self._sentence("accepted_unknown_repairs")
         return ""
+
+    def _explain_wait(self) -> str:
+        """Return what keeps a document back that would leave otherwise, or an empty text."""
+        waiting = self._waiting_for()
+        if self.state in (*SENDABLE, "contingency") and self.environment != self.company_id.dte_environment:
+            labels = dict(self._fields["environment"]._description_selection(self.env))
+            return self._sentence("other_environment", environment=labels[self.environment])
+        if self.state in ("to_send", "retry", "contingency") and waiting:
+            return self._sentence("waiting", document=waiting[0].display_name)
+        if self.state == "contingency" or self.state == "retry" or (self.state == "to_send" and self.queued_at):
+            held = self._explain_contingency()
+            if held:
+                return held
+        if self.state in ("to_send", "retry", "contingency") and self.env["dte.pause"]._is_paused(
+            self.company_id, self.environment
+        ):
+            return self._sentence("paused")
+        return ""
+
+    def _explain_contingency(self) -> str:
+        """Return when a document leaves that contingency keeps back, or an empty text."""
+        contingency = self.env["dte.contingency"]._of(self.company_id, self.environment)
+        if contingency.enabled:
+            return self._sentence("held_automatic" if contingency.automatic else "held")
+        return self._sentence("held_leaves") if self.state == "contingency" else ""
 
     def _sentence(self, code: str, **params) -> str:
         return dte_messages.describe(self.env, dte_messages.STATES, code, params)

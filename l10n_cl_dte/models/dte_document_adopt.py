@@ -82,11 +82,11 @@ class DteDocument(models.Model):
         Uploads without an answer are asked about anyway.
         """
         for document in self:
-            sendable = document.state in SENDABLE
+            sendable = document.state in (*SENDABLE, "contingency")
             if document.elsewhere and (document.ask_first or not sendable):
                 continue
             values = {"ask_first": sendable, "elsewhere": True}
-            if document.state == "to_send" and document.queued_at:
+            if document.state == "contingency" or (document.state == "to_send" and document.queued_at):
                 values |= {"retry_at": fields.Datetime.now(), "split_envio_id": False}
                 document._set_state("retry", "restored", **values)
             else:
@@ -96,7 +96,7 @@ class DteDocument(models.Model):
 
     def _end_superseded(self) -> bool:
         """Let a version that was replaced wait for nothing; returns whether it did."""
-        if self.state not in ("to_send", "retry"):
+        if self.state not in ("to_send", "retry", "contingency"):
             return False
         self._set_state("failed", retry_at=False, queued_at=False, ask_first=False, split_envio_id=False)
         return True

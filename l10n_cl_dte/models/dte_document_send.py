@@ -21,14 +21,14 @@ class DteDocument(models.Model):
     # -- which ones --
 
     @api.model
-    def _sendable_domain(self, company) -> Domain:
+    def _sendable_domain(self, company, states=SENDABLE) -> Domain:
         """Return the documents of a company that a person may send now; notes wait for what they correct."""
         return (
             Domain("company_id", "=", company.id)
             & Domain("environment", "=", company.dte_environment)
             & Domain("issuer_rut", "=", company.vat)
             & Domain("superseded", "=", False)
-            & Domain("state", "in", SENDABLE)
+            & Domain("state", "in", states)
             & Domain("split_envio_id", "=", False)
             & Domain("ask_first", "=", False)
             & Domain("reference_ids", "not any", [("state", "not in", ("accepted", "objected"))])
@@ -65,7 +65,7 @@ class DteDocument(models.Model):
 
     def _fail_notes_of_rejected(self):
         """Move notes whose referenced document was rejected to `failed`: they can never leave as they are."""
-        for document in self.filtered(lambda document: document.state in ("to_send", "retry")):
+        for document in self.filtered(lambda document: document.state in ("to_send", "retry", "contingency")):
             rejected = document.reference_ids.filtered(lambda referenced: referenced.state == "rejected")
             if rejected:
                 params = {"document": rejected[0].display_name}
@@ -75,7 +75,8 @@ class DteDocument(models.Model):
     def _fail_left_over_notes(self):
         """Fail the notes that were posted while the document that they correct was being rejected."""
         self.search(
-            [("state", "in", ("to_send", "retry")), ("reference_ids.state", "=", "rejected")], limit=NOTES_LIMIT
+            [("state", "in", ("to_send", "retry", "contingency")), ("reference_ids.state", "=", "rejected")],
+            limit=NOTES_LIMIT,
         ).try_lock_for_update()._fail_notes_of_rejected()
 
     def _ask_for_sending(self):
@@ -92,11 +93,18 @@ class DteDocument(models.Model):
         self.env["ir.cron"]._commit_progress()
 
     def _record_failure(self, error):
-        """Record that the SII certainly does not have these: another attempt is due later, or all are used up."""
+        """Record that the SII certainly does not have these: another attempt is due later, or all are used up.
+
+        In contingency they are kept back, and no attempt is used up.
+        """
         queue = self.env["dte.failed.queue"]
         for (company, failures), group in self.grouped(
             lambda document: (document.company_id, document.failures)
         ).items():
+            contingency = self.env["dte.contingency"]._of(company, group[0].environment)
+            if contingency._keeps():
+                group._hold(contingency, error)
+                continue
             next_date = queue._calculate_next_retry_date(failures, company)
             group._set_state(
                 "retry" if next_date else "failed",
@@ -123,7 +131,10 @@ class DteDocument(models.Model):
         # sudo: users see documents but write none; sending writes them in their name
         documents = self.sudo()
         documents._ask_for_sending()
-        documents._reconcile_now()
+        # In contingency nobody waits for the SII.
+        documents.filtered(
+            lambda document: not document.env["dte.contingency"]._is_on(document.company_id)
+        )._reconcile_now()
         documents.env["dte.envio"]._deliver(documents)
         documents.invalidate_recordset()
         return documents._report()
@@ -205,6 +216,6 @@ class DteDocument(models.Model):
     def _give_up(self):
         """Stop trying to send documents that have not left; a person decides what happens with them."""
         for document in self._lock_for_person():
-            if document.state not in ("to_send", "retry"):
+            if document.state not in ("to_send", "retry", "contingency"):
                 raise UserError(self.env._("%s is not waiting to be sent.", document.display_name))
             document._set_state("failed", "given_up", {"user": self.env.user.name}, retry_at=False, queued_at=False)

@@ -53,6 +53,7 @@ class DteDocument(models.Model):
         documents = self.filtered(lambda document: not document.told).try_lock_for_update()
         documents = documents.filtered(lambda document: document.state != "sending")
         self.env["dte.failed.queue"]._follow(documents)
+        self.env["dte.contingency.pending"]._follow(documents)
         for document in documents:
             document._tell_archive()
             document._tell_invoice()
@@ -96,5 +97,7 @@ class DteDocument(models.Model):
     def _tell_notes(self):
         """Notes that correct a rejected document can never leave as they are."""
         if self.state == "rejected" and not self.superseded:
-            notes = self.search([("reference_ids", "in", self.ids), ("state", "in", ("to_send", "retry"))])
+            notes = self.search(
+                [("reference_ids", "in", self.ids), ("state", "in", ("to_send", "retry", "contingency"))]
+            )
             notes.try_lock_for_update()._fail_notes_of_rejected()

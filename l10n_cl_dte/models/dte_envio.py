@@ -1,10 +1,7 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 import base64
 import hashlib
-import logging
 from contextlib import contextmanager
-
-import psycopg2
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -13,8 +10,7 @@ from ..const import ENVIRONMENTS, GUARD_ENVIO
 from ..libs import envio as envio_lib
 from ..libs.exceptions import DteError
 from . import dte_messages
-
-_logger = logging.getLogger(__name__)
+from .guard import advisory_guard
 
 STATES = [
     ("planned", "To be sent again, in parts"),
@@ -150,7 +146,7 @@ class DteEnvio(models.Model):
             resolution_number=number,
             signed_at=company._dte_now(),
         )
-        content = envio_lib.build_envio(caratula, contents, credentials)
+        content = envio_lib.build_envio(caratula, contents, credentials, number=self.id)
         self.write(
             {
                 "state": "sending",
@@ -185,27 +181,10 @@ class DteEnvio(models.Model):
 
     @contextmanager
     def _liveness_guard(self):
-        """Hold a lock that dies with this process, to tell a slow sender from a dead one. Yield whether it was free.
-
-        The lock belongs to the session of a second connection, so no transaction stays open during the upload.
-        """
+        """Hold a lock that dies with this process, to tell a slow sender from a dead one. Yield whether it was free."""
         self.ensure_one()
-        with self.env.registry.cursor() as cr:
-            cr.execute("SELECT pg_try_advisory_lock(%s, %s)", (GUARD_ENVIO, self.id))
-            free = cr.fetchone()[0]
-            cr.commit()  # pylint: disable=invalid-commit
-            try:
-                yield free
-            finally:
-                if free:
-                    self._release(cr)
-
-    def _release(self, cr):
-        try:
-            cr.execute("SELECT pg_advisory_unlock(%s, %s)", (GUARD_ENVIO, self.id))
-        except psycopg2.Error:
-            # The connection is gone, and the lock with it.
-            _logger.warning("dte_guard_connection_lost envio=%s", self.id)
+        with advisory_guard(self.env.registry, GUARD_ENVIO, self.id) as free:
+            yield free
 
     # -- reading --
 

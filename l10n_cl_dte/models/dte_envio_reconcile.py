@@ -54,7 +54,7 @@ class DteEnvio(models.Model):
             limit=RECONCILE_LIMIT,
         )
         orphans = self.search([("state", "=", "sending"), ("id", "not in", due.ids)], order="id", limit=RECONCILE_LIMIT)
-        clients, away = {}, set()
+        clients, away = {}, self.env["dte.contingency"]._lines_away()
         for envio in due | orphans:
             line = (envio.company_id.id, envio.environment)
             if line not in away and not envio._reconcile_safely(clients):

@@ -22,6 +22,8 @@ from ..libs.exceptions import (
 )
 from ..libs.sii_soap_client import SiiClient, UploadReceipt
 from . import dte_messages
+from .dte_document import SENDABLE
+from .dte_document_hold import DRAIN_ORDER
 from .dte_document_send import FRESH_ORDER, RETRY_ORDER
 
 _logger = logging.getLogger(__name__)
@@ -96,12 +98,17 @@ class DteEnvio(models.Model):
         self.env["dte.pause"]._resume(company, company.dte_environment)
         self.env["ir.cron"]._commit_progress()
         documents._tell_and_commit()
-        domain = documents._sendable_domain(company) & Domain("id", "in", documents.ids)
+        if self.env["dte.contingency"]._is_on(company):
+            documents._hold_asked(company)
+            return
+        domain = documents._sendable_domain(company, (*SENDABLE, "contingency")) & Domain("id", "in", documents.ids)
         halves = documents.split_envio_id.filtered_domain(self._planned_domain(company))
         foreign = documents.filtered_domain(documents._ask_first_domain(company))
         if not halves and not foreign and not documents.search_count(domain, limit=1):
             return
-        line = self._open_line_for_person(company, foreign)
+        line = self._open_line_for_person(company, documents, foreign)
+        if not line:
+            return
         for half in halves:
             half._claim_half(line.credentials)._send(line.client)
         tried = documents.browse()
@@ -109,9 +116,15 @@ class DteEnvio(models.Model):
             tried |= envio.document_ids
             envio._send(line.client)
             if envio._is_company_stuck():
-                return
+                break
+        if self.env["dte.contingency"]._is_on(company):
+            documents._hold_asked(company)
 
-    def _open_line_for_person(self, company, foreign) -> Line:
+    def _open_line_for_person(self, company, documents, foreign) -> Line | None:
+        """Log in and ask what must be asked first; None when that made the company go into contingency.
+
+        :raises UserError: it cannot log in
+        """
         problems = company._dte_find_problems()
         if problems:
             raise UserError("\n".join(company._dte_describe_problem(problem) for problem in problems))
@@ -119,6 +132,11 @@ class DteEnvio(models.Model):
             line = self._open_line(company)
             self._ask_about_foreign(foreign, line)
         except DteError as error:
+            # What the breaker wrote meanwhile is seen by a new transaction.
+            self.env["ir.cron"]._commit_progress()
+            if self.env["dte.contingency"]._is_on(company):
+                documents._hold_asked(company)
+                return None
             text = dte_messages.describe_error(self.env, error)
             if isinstance(error, NotDelivered):
                 text += " " + self.env._("The documents are kept and leave by themselves when it answers again.")
@@ -148,15 +166,27 @@ class DteEnvio(models.Model):
     def _claim_retry(self, company, credentials):
         return self._claim(company, self.env["dte.document"]._retry_domain(company), credentials, RETRY_ORDER)
 
-    def _claim(self, company, domain, credentials, order=FRESH_ORDER):
-        """Lock documents, oldest first, put their bytes into a signed envelope and mark them as being sent."""
-        due = self.env["dte.document"].search(domain, order=order, limit=company.dte_envio_size)
+    def _claim_held(self, company, credentials, size: int | None = None):
+        """Claim for the drain, which alone passes the hold: halves of refused envelopes first."""
+        half = self._claim_half_of(company, credentials, passes=True)
+        domain = self.env["dte.document"]._held_domain(company)
+        return half or self._claim(company, domain, credentials, DRAIN_ORDER, size, passes=True)
+
+    def _claim(self, company, domain, credentials, order=FRESH_ORDER, size: int | None = None, passes: bool = False):
+        """Lock documents, oldest first, put their bytes into a signed envelope and mark them as being sent.
+
+        :param size: how many at most, as the company's setting says by default
+        :param passes: whether contingency does not hold these back
+        """
+        if not passes and self.env["dte.contingency"]._is_on(company):
+            return self.browse()
+        due = self.env["dte.document"].search(domain, order=order, limit=size or company.dte_envio_size)
         # allow_referencing: a colleague who is just posting a note to one of them does not hold it back
         locked = due.try_lock_for_update(allow_referencing=True)
-        claimed, size = due.browse(), 0
+        claimed, xml_size = due.browse(), 0
         for document in locked:
-            size += document.backup_id.xml_size
-            if claimed and size > MAX_BYTES:
+            xml_size += document.backup_id.xml_size
+            if claimed and xml_size > MAX_BYTES:
                 break
             claimed |= document
         return self._load(company, claimed, credentials) if claimed else self.browse()
@@ -169,7 +199,9 @@ class DteEnvio(models.Model):
             & Domain("state", "=", "planned")
         )
 
-    def _claim_half_of(self, company, credentials):
+    def _claim_half_of(self, company, credentials, passes: bool = False):
+        if not passes and self.env["dte.contingency"]._is_on(company):
+            return self.browse()
         for half in self.search(self._planned_domain(company), order="id", limit=HALVES_LIMIT):
             if claimed := half._claim_half(credentials):
                 return claimed

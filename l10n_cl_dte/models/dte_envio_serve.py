@@ -29,6 +29,7 @@ class DteEnvio(models.Model):
         """Finish what was interrupted, ask about what had no answer, and send what somebody asked to send."""
         documents, pauses = self.env["dte.document"], self.env["dte.pause"]
         for chore in (
+            documents._hold_due,
             documents._tell_left_over,
             pauses._tell_left_over,
             self._settle_left_over,
@@ -125,6 +126,8 @@ class DteEnvio(models.Model):
 
     def _has_due(self, company, retries: bool) -> bool:
         if self.env["dte.pause"]._is_paused(company, company.dte_environment):
+            return False
+        if self.env["dte.contingency"]._is_on(company):
             return False
         if self.search_count(self._planned_domain(company), limit=1):
             return True

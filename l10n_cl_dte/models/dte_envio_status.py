@@ -41,7 +41,7 @@ class DteEnvio(models.Model):
         """Ask about every envelope that waits for a verdict, one commit each; one bad answer stops nobody."""
         due = self.search([("state", "=", "sent")], order="polled_at ASC NULLS FIRST, id", limit=POLL_LIMIT)
         left = self.env["ir.cron"]._commit_progress(remaining=len(due))
-        clients, away = {}, set()
+        clients, away = {}, self.env["dte.contingency"]._lines_away()
         for envio in due:
             if not left:
                 return

@@ -124,6 +124,9 @@ class DteFailedQueue(models.Model):
                 "success_date": envio.answered_at or fields.Datetime.now(),
                 "next_retry_date": False,
             }
+        if document.state == "contingency":
+            # It waits for the SII, not for its next attempt; what its failure was stays.
+            return {"state": "pending", "next_retry_date": False}
         retries = max(document.failures - 1, 0)
         return {
             "state": _STATE_OF[document.state],

@@ -172,6 +172,7 @@ ERRORS = {
     ),
     "schemas_unreadable": _lt("The schema file %(file)s cannot be read. Load the SII's file schema_dte.zip."),
     "xml_malformed": _lt("The file is not well-formed XML."),
+    "simulator_silent": _lt("The simulator does not answer (%(reason)s). Look at its address in the settings."),
     "sii_login_refused": _lt(
         "The SII does not accept the certificate (%(sii_code)s %(sii_text)s). Check at the SII that its holder is "
         "registered as a user of the company, in this environment."
@@ -231,6 +232,15 @@ STATES = {
         "%(count)s attempts failed. It is not tried again by itself: press Send DTE once the SII can be reached."
     ),
     "given_up": _lt("%(user)s stopped the attempts to send it. Press Send DTE to send it after all."),
+    "held": _lt(
+        "Kept in contingency. It is signed, stamped and archived: print it and hand it over. It leaves when a person "
+        "uploads what waits or ends the contingency."
+    ),
+    "held_automatic": _lt(
+        "Kept in contingency because the SII does not answer. It is signed, stamped and archived: print it and hand it "
+        "over. It leaves by itself when the SII answers again."
+    ),
+    "held_leaves": _lt("It was kept in contingency, which is over: it leaves by itself within minutes."),
     "sending": _lt("It is being sent right now."),
     "sent": _lt("The SII has received it with track id %(track_id)s and is validating it."),
     "sent_without_id": _lt(
@@ -280,6 +290,20 @@ def describe(env, table: dict, code: str, params: dict | None = None) -> str:
     text = " ".join((sentence % values).split())
     # What the SII did not say leaves a gap in brackets.
     return re.sub(r"\s*\(\s*\)", "", text).replace(" )", ")")
+
+
+def describe_calls(env, params: dict) -> str:
+    """Return what a breaker saw, in words: how many calls failed, which kind of call and how."""
+    calls = env["dte.sii.call"]
+    outcomes = dict(calls._fields["outcome"]._description_selection(env))
+    services = dict(calls._fields["service"]._description_selection(env))
+    outcome, service = outcomes.get(params.get("outcome"), ""), services.get(params.get("service"), "")
+    if params.get("count"):
+        return env._(
+            "%(count)s calls in a row failed, the last one: %(service)s, %(outcome)s.",
+            count=params["count"], service=service, outcome=outcome,
+        )  # fmt: skip
+    return env._("%(service)s: %(outcome)s.", service=service, outcome=outcome)
 
 
 def describe_error(env, error) -> str:

@@ -32,6 +32,7 @@ class DteSiiCall(models.Model):
             ("upload", "Upload"),
             ("envelope_status", "Envelope status"),
             ("document_status", "Document status"),
+            ("probe", "Probe"),
         ],
         required=True,
         readonly=True,
@@ -51,6 +52,8 @@ class DteSiiCall(models.Model):
     )
     milliseconds = fields.Integer(readonly=True, aggregator="avg")
     called_at = fields.Datetime(string="Called On", required=True, readonly=True, index=True)
+
+    _line = models.Index("(company_id, environment, id)")
 
     @api.model
     @contextmanager
@@ -89,6 +92,8 @@ class DteSiiCall(models.Model):
         except psycopg2.Error as error:
             # A full connection pool is one of these too.
             _logger.warning("sii_call_not_logged company_id=%s service=%s reason=%s", company_id, service, error)
+            return
+        self.env["dte.contingency"]._feed_safely(company_id, environment, service, outcome)
 
     @api.autovacuum
     def _gc_old_calls(self):

@@ -94,11 +94,17 @@ class ResCompany(models.Model):
         company = self.sudo()
         if company.dte_responsible_id:
             return company.dte_responsible_id
+        return company._dte_managers()[:1]
+
+    def _dte_managers(self):
+        """Return the managers of electronic documents of the company, the administrator when there is none."""
+        # sudo: who they are is not a secret, whoever triggers the message
+        company = self.sudo()
         managers = company.env.ref("l10n_cl_dte.group_dte_manager").all_user_ids.filtered(
             lambda user: user.active and not user.share and company in user.company_ids
         )
         root = company.env.ref("base.user_root")
-        return (managers - root).sorted("id")[:1] or company.env.ref("base.user_admin")
+        return (managers - root).sorted("id") or company.env.ref("base.user_admin")
 
     # -- the line to the SII --
 

@@ -1,4 +1,6 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+from unittest.mock import patch
+
 from odoo.tests import tagged
 
 from .common import DteCommon
@@ -108,6 +110,18 @@ class TestSplit(DteCommon):
         self.assertFalse(self.pauses())
         self.assertFalse(self.company.partner_id.sudo().activity_ids)
         self.assertEqual(set(self.settle(moves)), {"accepted"}, moves.mapped("dte_message"))
+
+    def test_the_same_documents_in_the_same_second(self):
+        """A new envelope is no copy of the refused one: the SII must not answer with the verdict of that one."""
+        moves = self.post_many(2)
+        now = self.company._dte_now()
+        self.fault("upload_status", status=1, count=1)
+        with patch.object(type(self.company), "_dte_now", lambda _company: now):
+            self.send(moves)
+            self.send(moves)
+        envios = self.env["dte.envio"].search([("company_id", "=", self.company.id)])
+        self.assertEqual(envios.mapped("document_count"), [2, 2])
+        self.assertEqual(len(set(envios.mapped("sha256"))), 2)
 
     def halves_waiting(self):
         moves = self.post_many(2)

@@ -122,6 +122,15 @@ def test_invoices_come_before_the_notes_that_refer_to_them(signed, signer):
     ]
 
 
+def test_the_number_tells_envelopes_of_the_same_second_apart(signed, signer):
+    document = signed()
+    first, second = (envio.build_envio(CARATULA, [document], signer, number=number) for number in (1, 2))
+    assert b'<SetDTE ID="SetDoc1">' in first
+    assert b'<SetDTE ID="SetDoc2">' in second
+    for xml in (first, second):
+        assert all(report.valid for report in xml_verifier.verify_envio(xml))
+
+
 def test_an_envelope_is_written_the_same_twice(signed, signer):
     documents = [signed(), signed(34)]
     assert envio.build_envio(CARATULA, documents, signer) == envio.build_envio(CARATULA, iter(documents), signer)

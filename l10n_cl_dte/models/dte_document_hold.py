@@ -1,0 +1,74 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""Documents kept back while their company is in contingency."""
+
+from odoo import api, models
+from odoo.fields import Domain
+
+# Held documents put aside in one transaction.
+HOLD_BATCH = 500
+# Who presses Send DTE for more documents than this finds the notes on the invoices a moment later.
+TELL_NOW = 20
+# What has failed since it was held comes after the others, so that it keeps nobody back; else the oldest date first.
+DRAIN_ORDER = "failures, issue_date, signed_at, id"
+
+
+class DteDocument(models.Model):
+    _inherit = "dte.document"
+
+    @api.model
+    def _held_domain(self, company) -> Domain:
+        """Return the held documents of a company that may leave."""
+        return self._sendable_domain(company, ("contingency",))
+
+    @api.model
+    def _hold_domain(self, company) -> Domain:
+        """Return the documents of a company that contingency holds back: those that somebody asked to send."""
+        return self._fresh_domain(company) | (self._sendable_domain(company) & Domain("state", "=", "retry"))
+
+    @api.model
+    def _hold_due(self):
+        """Hold what is due where contingency is on. Commits each batch.
+
+        While the drain is at work failures of the line are over: what is retried then has its own schedule.
+        """
+        for contingency in self.env["dte.contingency"].search([("enabled", "=", True)]):
+            company = contingency.company_id
+            if company.dte_environment != contingency.environment:
+                continue
+            domain = self._hold_domain(company) if contingency._keeps() else self._fresh_domain(company)
+            while batch := self.search(domain, order="id", limit=HOLD_BATCH):
+                locked = batch.try_lock_for_update()
+                locked._hold(contingency)
+                if not self.env["ir.cron"]._commit_progress():
+                    return
+                if locked != batch:
+                    # Somebody else is at work on the others: the next run finds them.
+                    break
+
+    def _hold(self, contingency, error=None):
+        """Keep these back. The caller holds their locks.
+
+        :param error: why an upload of theirs failed just now; those that failed go after the others
+        """
+        for failures, group in self.grouped("failures").items():
+            failed = {"failures": failures + 1, "error_type": error.error_type} if error else {"failures": 0}
+            group._set_state(
+                "contingency",
+                error and error.code,
+                error and error.params,
+                retry_at=False,
+                is_contingency=True,
+                **failed,
+            )
+        self.env["dte.contingency.pending"]._store(self, contingency.episode_id)
+
+    def _hold_asked(self, company):
+        """Keep back those of these that may leave, because a person sends them in contingency. Commits."""
+        contingency = self.env["dte.contingency"]._of(company, company.dte_environment)
+        due = self.search(self._hold_domain(company) & Domain("id", "in", self.ids))
+        due.try_lock_for_update()._hold(contingency)
+        # The sending job tells of many; the drain may be at work already.
+        contingency._wake()
+        self.env["ir.cron"]._commit_progress()
+        if len(self) <= TELL_NOW:
+            self._tell_and_commit()
