@@ -11,12 +11,12 @@ _SECONDS = 10
 
 
 def play_outage(base_url: str, seconds: float) -> None:
-    """Let the simulator refuse every connection of the SII's services for so long.
+    """Let every service of the SII at the simulator answer that it is unavailable (HTTP 503) for so long.
 
     :param base_url: scheme and host of a simulator; never one of the SII
     :raises NotDelivered: `simulator_silent`: nothing answers there, or it is no simulator
     """
-    fault = {"kind": "refuse", "for_seconds": seconds}
+    fault = {"kind": "http_status", "status": 503, "for_seconds": seconds}
     try:
         response = requests.post(
             f"{base_url.rstrip('/')}/control/faults",

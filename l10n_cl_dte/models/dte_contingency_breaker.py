@@ -78,7 +78,7 @@ class DteContingency(models.Model):
         domain = [
             ("company_id", "=", company.id),
             ("environment", "=", environment),
-            ("called_at", ">", max(begin, since or begin)),
+            ("called_at", ">=", max(begin, since or begin)),
             ("service", "!=", "probe"),
         ]
         calls = self.env["dte.sii.call"].sudo()  # sudo: the log is for managers, its consequence for everybody
@@ -101,7 +101,7 @@ class DteContingency(models.Model):
         self.write(values)
         if self.enabled:
             self.episode_id._note(f"breaker_{breaker}", params=params)
-        self._wake(values["probe_at"])
+        self._wake(values["probe_at"] or None)
 
     @api.model
     def _lines_away(self) -> set:

@@ -82,14 +82,14 @@ class DteContingency(models.Model):
         documents = self.env["dte.document"]
         return bool(documents.search(documents._held_domain(self.company_id), order=DRAIN_ORDER, limit=1))
 
-    def _drain_safely(self, lines: dict, size: int | None = None) -> int:
-        """Send one envelope; whatever goes wrong stops only this company. Returns how many documents left; commits.
+    def _drain_safely(self, lines: dict, size: int | None = None) -> bool:
+        """Send one envelope; whatever goes wrong stops only this company. Tell whether to go on. Commits.
 
         :param lines: open lines of this run by contingency
         """
         try:
             envio = self._drain_turn(lines, size)
-            return envio.document_count if envio.state == "sent" else 0
+            return bool(envio) and not envio._is_company_stuck()
         except DteError as error:
             _logger.warning("dte_drain_not_possible company_id=%s reason=%s", self.company_id.id, error)
             self.env.cr.rollback()
@@ -101,7 +101,7 @@ class DteContingency(models.Model):
         except Exception:
             _logger.exception("dte_drain_failed company_id=%s", self.company_id.id)
             self.env.cr.rollback()
-        return 0
+        return False
 
     def _drain_turn(self, lines: dict, size: int | None = None):
         """Send the next envelope of held documents and return it; none when nothing waits or another process is at it.

@@ -207,9 +207,10 @@ class DteContingencyEpisode(models.Model):
 
     def _call_managers(self):
         for manager in self.company_id._dte_managers():
-            own = self.with_context(lang=manager.lang, tz=manager.tz)
+            # quick update: the mail about the contingency says it already
+            own = self.with_context(lang=manager.lang, tz=manager.tz, mail_activity_quick_update=True)
             subject, lines = own._letter("lasts" if self.started_at <= fields.Datetime.now() - LONG else "opened")
-            self.activity_schedule(
+            own.activity_schedule(
                 _ACTIVITY,
                 summary=subject,
                 note=Markup().join(Markup("<p>%s</p>") % line for line in lines),

@@ -119,6 +119,7 @@ class DteDocument(models.Model):
     is_contingency = fields.Boolean(
         string="Issued in Contingency", readonly=True, help="It was kept back while the company was in contingency."
     )
+    pending_ids = fields.One2many("dte.contingency.pending", "document_id", string="Contingencies", readonly=True)
     told = fields.Boolean(default=True, readonly=True, help="Queue, archive and invoice know about the state.")
     track_id = fields.Char(related="envio_id.track_id", string="Track ID")
     reference_ids = fields.Many2many(
@@ -340,11 +341,13 @@ class DteDocument(models.Model):
             entries.append(
                 (document.signed_at, self.env._("Signed, stamped and archived with folio %s.", document.folio))
             )
+            for held in document.pending_ids.sorted("id"):
+                entries.append((held.stored_date, self.env._("Kept in contingency.")))
             for envio in document.envio_ids.sorted("id"):
                 entries += envio._timeline_entries()
             if document.state in VERDICTS and document.verdict_at:
                 entries.append((document.verdict_at, document._explain_state()))
-        return entries
+        return sorted(entries, key=lambda entry: entry[0])
 
     # -- asking --
 

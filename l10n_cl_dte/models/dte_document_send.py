@@ -150,13 +150,14 @@ class DteDocument(models.Model):
             title = self.env._("%s electronic documents", len(self))
             message = ", ".join(f"{labels[state]}: {len(found)}" for state, found in counts.items())
         bad = {"failed", "rejected", "unknown", "retry", "to_send"} & counts.keys()
+        kind = "info" if "contingency" in counts else "success"
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
                 "title": title,
                 "message": message,
-                "type": "warning" if bad else "success",
+                "type": "warning" if bad else kind,
                 "sticky": bool(bad),
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },

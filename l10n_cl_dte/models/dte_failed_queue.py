@@ -6,6 +6,7 @@ from odoo.exceptions import AccessError, UserError
 
 from ..const import ENVIRONMENTS
 from . import dte_messages
+from .dte_document import SENDABLE
 
 ERROR_TYPES = [
     ("timeout", "Timeout"),
@@ -263,7 +264,7 @@ class DteFailedQueue(models.Model):
 
     def _add(self, document, error_type, error_message):
         [document] = document._lock_for_person()
-        if document.state not in ("to_send", "retry", "failed"):
+        if document.state not in (*SENDABLE, "contingency"):
             raise UserError(self.env._("The SII has %s already: it did not fail.", document.display_name))
         permanent = error_type in PERMANENT
         next_date = None if permanent else self._calculate_next_retry_date(document.failures, document.company_id)

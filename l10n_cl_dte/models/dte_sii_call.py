@@ -81,7 +81,7 @@ class DteSiiCall(models.Model):
                 cr.execute(
                     SQL(
                         "INSERT INTO dte_sii_call (company_id, environment, service, outcome, milliseconds, called_at)"
-                        " VALUES (%s, %s, %s, %s, %s, now() AT TIME ZONE 'UTC')",
+                        " VALUES (%s, %s, %s, %s, %s, clock_timestamp() AT TIME ZONE 'UTC')",
                         company_id,
                         environment,
                         service,
