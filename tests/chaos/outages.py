@@ -74,11 +74,12 @@ class Line:
         """End it. Connections that were swallowed stay silent."""
         while self._blocked:
             self._blocked.pop().close()
-        self._clear()
+        self.clear()
         self.way = ""
         _wait(self._answers, "the simulator does not open its port again")
 
-    def _clear(self):
+    def clear(self) -> None:
+        """Take back every fault."""
         self.kills += self._sii.call("GET", "faults")["fired"].get("kill", 0)
         self._sii.call("DELETE", "faults")
 

@@ -1,5 +1,5 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-"""What a run does, from a seed: which documents the users issue, and which mishaps or outages meet them in which order."""
+"""What a run does, from a seed: which documents the users issue, and which mishaps or outages meet them when."""
 
 from __future__ import annotations
 

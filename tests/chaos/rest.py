@@ -25,6 +25,8 @@ LEAST_SECONDS = 150.0
 STANDSTILL = 20
 # The sending job comes every five minutes; each step costs some real seconds.
 LEAST_STEP = 60
+# Documents that a manager uploads while the drain is at work.
+BATCH = 2
 # Of POLL_SECONDS: four hours.
 LONGEST_STEP = 16
 CORRECTED_SHARE = 0.6
@@ -38,11 +40,17 @@ NEXT_DUE = """
 SELECT extract(epoch FROM min(due) - now() AT TIME ZONE 'UTC')::float FROM (
     SELECT min(due_at) AS due FROM dte_envio WHERE state IN ('sending', 'unknown')
     UNION ALL SELECT min(retry_at) FROM dte_document WHERE state = 'retry' AND superseded IS NOT TRUE
+    UNION ALL SELECT min(probe_at) FROM dte_contingency WHERE breaker = 'open'
 ) AS moments
+"""
+HELD = """
+SELECT count(*) FROM dte_document d JOIN dte_contingency c USING (company_id, environment)
+WHERE d.state = 'contingency' AND c.breaker = 'closed' AND d.company_id = %s
 """
 UNREST = """
 SELECT EXISTS (SELECT FROM dte_document WHERE superseded IS NOT TRUE AND (told IS NOT TRUE
-    OR state IN ('to_send', 'sending', 'sent', 'unknown', 'retry')))
+    OR state IN ('to_send', 'contingency', 'sending', 'sent', 'unknown', 'retry')))
+OR EXISTS (SELECT FROM dte_contingency WHERE enabled OR breaker != 'closed')
 OR EXISTS (SELECT FROM dte_envio WHERE state IN ('sending', 'unknown', 'planned'))
 OR EXISTS (SELECT FROM dte_failed_queue WHERE state IN ('pending', 'retrying'))
 OR EXISTS (SELECT FROM dte_backup WHERE sealed IS NOT TRUE OR file_state = 'pending')
@@ -71,6 +79,21 @@ class People:
                 waiting = [row["move_id"] for row in own if row["state"] in ("to_send", "retry")]
                 if waiting:
                     self._press(company, "resume", "action_send_to_sii", waiting[:1])
+
+    def upload_pending(self, done: set) -> None:
+        """Upload some held documents by hand while the drain is at work, once for each company.
+
+        :param done: ids of companies that have had it, added to
+        """
+        for company in self._stage.told["companies"]:
+            if company["id"] not in done and self._stage.database.value(HELD, company["id"]):
+                done.add(company["id"])
+                self.pressed["upload_pending"] += 1
+                try:
+                    self._browser(company).call("dte.contingency", "upload_pending_batch", [], BATCH)
+                except (Gone, Refused) as error:
+                    _logger.info("upload_pending: %s", error)
+                    self.pressed["upload_pending refused"] += 1
 
     def _is_paused(self, company) -> bool:
         statement = "SELECT count(*) FROM dte_pause WHERE company_id = %s AND resumed_at IS NULL"
@@ -128,23 +151,23 @@ class Aftermath:
 
     def __init__(self, stage: Stage, clock: Clock, people: People):
         self._stage = stage
-        self._clock = clock
-        self._people = people
+        self.clock = clock
+        self.people = people
         self.turns = 0
         self._same = 0
 
     def turn(self) -> None:
         self.turns += 1
-        self._people.look()
-        self._clock.move(self.next_due())
-        self._clock.run_jobs()
+        self.people.look()
+        self.clock.move(self.next_due())
+        self.clock.run_jobs()
 
     def pass_time(self, seconds: float) -> None:
         """Let that time pass as it does in life: nothing that falls due on the way is missed by the jobs."""
-        until = self._clock.moved + seconds
-        while self._clock.moved < until:
-            self._clock.move(min(self.next_due(), JOB_SECONDS, until - self._clock.moved))
-            self._clock.run_jobs(settle=False)
+        until = self.clock.moved + seconds
+        while self.clock.moved < until:
+            self.clock.move(min(self.next_due(), JOB_SECONDS, until - self.clock.moved))
+            self.clock.run_jobs(settle=False)
 
     def next_due(self) -> float:
         """Seconds until something is due in Odoo; the interval of the verdicts when there is nothing else."""
@@ -173,6 +196,6 @@ class Aftermath:
         if self._stage.database.value(UNREST):
             return False
         # What failed or was rejected has been looked at by somebody who left it as it is.
-        before = sum(self._people.pressed.values())
-        self._people.look()
-        return sum(self._people.pressed.values()) == before
+        before = sum(self.people.pressed.values())
+        self.people.look()
+        return sum(self.people.pressed.values()) == before
