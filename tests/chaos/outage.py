@@ -12,9 +12,9 @@ from dev.common import say
 from tests.chaos.drains import SLOW, Saboteur
 from tests.chaos.lookout import Lookout
 from tests.chaos.outage_users import PARTS, OutageUser, Script
-from tests.chaos.outages import WAYS, Act, DeadEnd, Line
+from tests.chaos.outages import LARGE, WAYS, Act, DeadEnd, Line
 from tests.chaos.plan import Plan
-from tests.chaos.rest import Aftermath
+from tests.chaos.rest import POLL_SECONDS, Aftermath
 from tests.chaos.stage import Stage
 
 _logger = logging.getLogger(__name__)
@@ -22,12 +22,11 @@ _logger = logging.getLogger(__name__)
 # Real seconds that any part of an act may take before the run is given up.
 PATIENCE = 150.0
 # Real seconds in which people go on pressing when everything is held.
-LINGER = 3.0
-# Simulated seconds of a flapping SII; a part of them is real.
+LINGER = 2.0
+# Seconds of a flapping SII, how often, and how much of them is real in a run that is not large.
 UP, DOWN = 20, 40
 CYCLES = 3
-# Documents of a run in which they are real as a whole.
-REAL_FLAPS = 300
+REAL_SHARE = 0.1
 # A drain that lasts is asked about its next step after so many simulated seconds.
 STEP = 60.0
 COMPANY = 1
@@ -79,6 +78,7 @@ class Play:
                 {"flapping": self._flap, "one_company": self._cut_one}.get(act.kind, self._cut_all)(act)
                 self._parts = len(PARTS) * (number + 1)
                 self._return(act)
+                self._pass_time()
                 say(f"  {act.kind:12}{act.drain:20}{time.monotonic() - began:6.1f} s")
                 if self._stuck or any(user.problem for user in self._users):
                     break
@@ -119,7 +119,7 @@ class Play:
         """Up and down, faster than anybody probes; probes fall into any phase."""
         self._stage.database.run(FRESH)
         self._begin(act.kind)
-        real = min(1.0, self._plan.documents / REAL_FLAPS)
+        real = 1.0 if self._plan.documents >= LARGE else REAL_SHARE
         for cycle in range(CYCLES):
             self.line.cut(self._dice.choice(WAYS))
             if cycle < len(PARTS) - 1:
@@ -216,6 +216,11 @@ class Play:
             self._clock.move(self._next_step())
             self._clock.run_jobs(settle=False)
             self._people.upload_pending(uploaded)
+
+    def _pass_time(self):
+        """Until the verdicts are there: notes wait for those of the invoices that they correct."""
+        self._clock.move(POLL_SECONDS)
+        self._clock.run_jobs(settle=False)
 
     def _is_settled(self) -> bool:
         database = self._stage.database

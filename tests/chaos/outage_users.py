@@ -28,10 +28,14 @@ AGAIN = 3
 
 
 def share_out(tasks: list[Task], acts: int) -> list[list[Task]]:
-    """Divide the tasks of one user into the parts of all acts, in order."""
+    """Divide the tasks of one user into the parts of all acts, in order.
+
+    Invoices come first in each act: a note may have to wait, and then it says nothing about the SII.
+    """
     parts = []
     for act in range(acts):
         own = tasks[math.ceil(act * len(tasks) / acts) : math.ceil((act + 1) * len(tasks) / acts)]
+        own.sort(key=lambda task: all(order.origin for order in task.orders))
         back = len(own) // 3
         parts += [own[:1], own[1 : len(own) - back], own[len(own) - back :] if back else []]
     return parts

@@ -21,6 +21,16 @@ LEFT JOIN dte_document_dte_envio_rel r ON r.dte_document_id = d.id
 LEFT JOIN dte_envio o ON o.id = r.dte_envio_id
 GROUP BY d.id, b.id, e.id ORDER BY d.id
 """
+PENDING = "SELECT episode_id, document_id, state, track_id FROM dte_contingency_pending ORDER BY id"
+NOT_ENDED = "SELECT count(*) FROM dte_contingency WHERE enabled OR breaker != 'closed'"
+# How many envelopes left with documents that had been held.
+DRAINED = """
+SELECT count(DISTINCT r.dte_envio_id) FROM dte_document_dte_envio_rel r
+JOIN dte_contingency_pending p ON p.document_id = r.dte_document_id
+JOIN dte_envio e ON e.id = r.dte_envio_id
+WHERE e.track_id IS NOT NULL AND p.track_id = e.track_id
+"""
+FIGURES = ("ended_at", "automatic", "drill", "held_count", "uploaded_count", "failed_count", "waiting_count")
 
 
 def take(stage: Stage) -> Books:
@@ -68,18 +78,6 @@ def _ledger(stage: Stage) -> tuple[list[Held], frozenset[int]]:
             held.append(Held((one["issuer"], one["type"], one["folio"]), one["state"], one["track_id"], content))
         refused |= {int(upload["track_id"]) for upload in ledger["uploads"] if upload["state"] in REFUSED_WHOLE}
     return held, frozenset(refused)
-
-
-PENDING = "SELECT episode_id, document_id, state, track_id FROM dte_contingency_pending ORDER BY id"
-NOT_ENDED = "SELECT count(*) FROM dte_contingency WHERE enabled OR breaker != 'closed'"
-# How many envelopes left with documents that had been held.
-DRAINED = """
-SELECT count(DISTINCT r.dte_envio_id) FROM dte_document_dte_envio_rel r
-JOIN dte_contingency_pending p ON p.document_id = r.dte_document_id
-JOIN dte_envio e ON e.id = r.dte_envio_id
-WHERE e.track_id IS NOT NULL AND p.track_id = e.track_id
-"""
-FIGURES = ("ended_at", "automatic", "drill", "held_count", "uploaded_count", "failed_count", "waiting_count")
 
 
 def take_incidents(stage: Stage) -> Incidents:
