@@ -53,6 +53,8 @@ _MAIL_NO_SESSION = "104"
 
 UPLOAD_SECONDS = 75.0
 QUERY_SECONDS = 60.0
+# Others wait for the one who logs in.
+LOGIN_SECONDS = 30.0
 QUICK_TRIES = 3
 _FIRST_PAUSE = 1.0
 
@@ -116,7 +118,7 @@ class SiiClient:
         :raises ConfigurationError: the SII refuses the certificate (`sii_login_refused`)
         :raises NotDelivered: the SII could not be asked
         """
-        deadline = self._deadline(self._query_seconds)
+        deadline = self._deadline(min(self._query_seconds, LOGIN_SECONDS))
         for _attempt in range(2):
             seed = self._seed(deadline)
             root = self._ask("GetTokenFromSeed", "getToken", deadline, pszXml=sign_seed(credentials, seed))

@@ -386,7 +386,7 @@ class AccountMove(models.Model):
         # EXTENDS account
         alerts = super()._get_alerts()
         document = self.sudo().dte_document_id  # sudo: readers of the invoice may know how it stands
-        if document.superseded:
+        if document.superseded or document.state == "contingency":
             alerts["dte_status"] = {"level": "info", "message": document.message}
         elif document.state in ("failed", "rejected", "unknown", "retry"):
             alerts["dte_status"] = {

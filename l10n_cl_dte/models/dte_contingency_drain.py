@@ -66,7 +66,7 @@ class DteContingency(models.Model):
     @api.model
     def _drainable(self):
         """Return where held documents leave by themselves: the SII answers, and no person holds them back."""
-        closed = self.search([("breaker", "=", "closed"), "|", ("enabled", "=", False), ("automatic", "=", True)])
+        closed = self.search([("breaker", "=", "closed")])
         return closed.filtered(lambda contingency: contingency._may_drain() and contingency._has_held())
 
     def _may_drain(self) -> bool:
@@ -79,8 +79,14 @@ class DteContingency(models.Model):
         )
 
     def _has_held(self) -> bool:
+        """Tell whether something waits: held documents, or halves of an envelope of theirs that was refused."""
         documents = self.env["dte.document"]
-        return bool(documents.search(documents._held_domain(self.company_id), order=DRAIN_ORDER, limit=1))
+        held = documents.search(documents._held_domain(self.company_id), order=DRAIN_ORDER, limit=1)
+        return bool(held or self._halves(limit=1))
+
+    def _halves(self, limit: int | None = None):
+        envios = self.env["dte.envio"]
+        return envios.search(envios._planned_domain(self.company_id), limit=limit)
 
     def _drain_safely(self, lines: dict, size: int | None = None) -> bool:
         """Send one envelope; whatever goes wrong stops only this company. Tell whether to go on. Commits.
@@ -167,6 +173,7 @@ class DteContingency(models.Model):
     def _batch_result(self, envio) -> dict:
         self.env.invalidate_all()
         remaining = self.env["dte.contingency.pending"]._waiting_figures(self.company_id)[0]
+        remaining += sum(self._halves().mapped("document_count"))
         if not envio:
             message = self.env._("The documents are being sent by another process.")
             return {"uploaded": 0, "failed": 0, "remaining": remaining, "message": message}

@@ -1,4 +1,5 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+import time
 from datetime import timedelta
 
 from psycopg2 import errors as pgerrors
@@ -13,6 +14,8 @@ from ..libs.sii_soap_client import SiiClient
 # The SII does not state how long a token lives; an hour is seen, so a new one is asked for before.
 LIFE = timedelta(minutes=50)
 _TRIES = 5
+# Who has waited longer for another login that failed does not try again.
+WAIT_SECONDS = 3.0
 
 
 class DteSiiSession(models.Model):
@@ -87,6 +90,7 @@ class DteSiiSession(models.Model):
         if known and self._is_usable(*known, refused):
             # Nobody waits for anybody while the token lives.
             return known[0]
+        asked = time.monotonic()
         cr.execute(
             SQL(
                 "INSERT INTO dte_sii_session (company_id, certificate_id, environment, channel)"
@@ -99,6 +103,9 @@ class DteSiiSession(models.Model):
         session_id, token, obtained_at = cr.fetchone()
         if self._is_usable(token, obtained_at, refused):
             return token
+        if time.monotonic() - asked > WAIT_SECONDS:
+            # Another process tried all this time, in vain: one after the other would keep people waiting for minutes.
+            raise NotDelivered("sii_login_failed", error_type="timeout")
         client = SiiClient(company._dte_base_url(environment))
         with self.env["dte.sii.call"]._logged(company, environment, "login"):
             token = client.login(credentials)

@@ -176,24 +176,34 @@ class TestBreaker(BreakerCommon):
         self.assertIn("did not take the file", move.dte_message)
 
     def test_nobody_calls_a_silent_sii(self):
-        """While it is away only probes are made: no polls, no questions, no logins."""
-        sent = self.post()
+        """While it is away only probes are made: no polls, no questions, no logins, no uploads."""
+        sent, unknown = self.post(), self.post()
         self.send(sent)
+        self.settings(delays={"process": 36000})
+        self.fault("cut", service="upload", step="stored")
+        self.send(unknown)
+        self.assertEqual((sent.dte_status, unknown.dte_status), ("sent", "unknown"))
         self.call("timeout", "timeout", "timeout")
-        self.down()
+        self.wait(hours=1)
+        self.company.sudo().dte_envio_size = 1
         move = self.post()
-        before = self.env["dte.sii.call"].sudo().search_count([("company_id", "=", self.company.id)])
-        self.send(move)
-        self.run_job()
-        self.run_job(method="_cron_check_status")
-        self.run_job("dte.failed.queue", "_cron_retry_failed_dtes")
-        self.run_contingency()
-        after = self.env["dte.sii.call"].sudo().search_count([("company_id", "=", self.company.id)])
-        self.assertEqual(before, after)
-        self.assertEqual(move.dte_status, "contingency")
+        with (
+            patch.object(SiiClient, "_ask") as ask,
+            patch.object(SiiClient, "_post_once") as upload,
+            patch.object(SiiClient, "authenticate") as login,
+        ):
+            self.send(move | unknown)
+            self.run_job()
+            self.run_job(method="_cron_check_status")
+            self.run_job("dte.failed.queue", "_cron_retry_failed_dtes")
+            self.run_contingency()
+        for call in (ask, upload, login):
+            call.assert_not_called()
+        self.assertEqual((move.dte_status, unknown.dte_status), ("contingency", "unknown"))
+        self.down()
         self.probe()
-        calls = self.env["dte.sii.call"].sudo().search([("company_id", "=", self.company.id)], limit=after and 1)
-        self.assertEqual((calls.service, calls.outcome), ("probe", "unavailable"))
+        last = self.env["dte.sii.call"].sudo().search([("company_id", "=", self.company.id)], limit=1)
+        self.assertEqual((last.service, last.outcome), ("probe", "unavailable"))
 
     def test_asking_changes_nothing(self):
         answer = self.as_manager("ask_sii", user=self.dte_user)
@@ -272,6 +282,7 @@ class TestDrain(BreakerCommon):
         self.assertEqual(sorted(moves.mapped("dte_status")), ["contingency"] * 3 + ["retry"] + ["sent"] * 2)
         self.assertTrue(self.contingency().enabled)
         self.assertEqual(self.contingency().episode_id.waiting_count, 3)
+        self.run_job()
         self.run_contingency()
         self.assertEqual(sorted(moves.mapped("dte_status")), ["retry"] + ["sent"] * 5)
         self.assertFalse(self.contingency().enabled, "one bad document stops nobody")

@@ -6,6 +6,7 @@ from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 
+from ..libs.sii_soap_client import SiiClient
 from .common import DteCommon
 
 
@@ -75,7 +76,9 @@ class TestContingency(ContingencyCommon):
         self.assertIn("mantención programada", status["message"])
         first, second = self.post(), self.post()
         self.fault("http_status", status=503, count=99)
-        notice = self.send(first | second)
+        with patch.object(SiiClient, "authenticate") as login:
+            notice = self.send(first | second)
+        login.assert_not_called()
         self.assertIn("In contingency: 2", notice["message"])
         self.assertEqual((first.dte_status, second.dte_status), ("contingency", "contingency"))
         self.assertTrue(first.is_contingency)
@@ -83,7 +86,6 @@ class TestContingency(ContingencyCommon):
         self.assertIn("It leaves when a person uploads", first.dte_message)
         self.assertEqual(self.held(first, second).mapped("state"), ["held", "held"])
         self.assertFalse(self.uploads())
-        self.assertFalse(self.env["dte.sii.call"].sudo().search([("company_id", "=", self.company.id)]))
         self.assertEqual(self.status()["waiting"], 2)
 
     def test_upload_then_disable(self):
@@ -93,6 +95,7 @@ class TestContingency(ContingencyCommon):
         result = self.as_manager("upload_pending_batch")
         self.assertEqual((result["uploaded"], result["failed"], result["remaining"]), (2, 0, 0))
         self.assertEqual(set(moves.mapped("dte_status")), {"sent"})
+        self.run_contingency()
         self.assertTrue(self.contingency().enabled, "what a person switched on, a person switches off")
         status = self.as_manager("disable_contingency")
         self.assertFalse(status["enabled"])
@@ -142,6 +145,20 @@ class TestContingency(ContingencyCommon):
         self.assertFalse(envios._claim_retry(self.company, credentials))
         self.assertFalse(envios._claim_half_of(self.company, credentials))
         self.assertEqual(move.dte_status, "to_send")
+
+    def test_halves_wait_too(self):
+        """Parts of an envelope that was refused before the contingency began."""
+        moves = self.post() | self.post()
+        self.fault("upload_status", status=7, detail="LSX-00213", count=1)
+        self.send(moves)
+        self.enable()
+        self.run_job()
+        self.send(moves)
+        self.assertEqual(len(self.uploads()), 1)
+        self.assertEqual(set(moves.mapped("dte_status")), {"to_send"})
+        self.assertIn("uploads what waits or ends the contingency", moves[0].dte_message)
+        credentials = self.company.sudo()._dte_load_credentials()
+        self.assertFalse(self.env["dte.envio"].sudo()._claim_half_of(self.company, credentials))
 
     def test_manual_is_not_drained_by_the_job(self):
         self.enable()
@@ -193,13 +210,14 @@ class TestContingency(ContingencyCommon):
         moves = self.post() | self.post()
         self.send(moves)
         self.fault("upload_status", status=7, detail="LSX-00213", count=1)
-        self.assertEqual(self.as_manager("upload_pending_batch")["failed"], 2)
+        result = self.as_manager("upload_pending_batch")
+        self.assertEqual((result["failed"], result["remaining"]), (2, 2))
         self.assertEqual(set(moves.mapped("dte_status")), {"to_send"})
         self.assertEqual(set(self.held(*moves).mapped("state")), {"released"})
         self.run_job()
         self.assertEqual(set(moves.mapped("dte_status")), {"to_send"})
-        self.as_manager("disable_contingency")
-        self.run_job()
+        self.assertEqual(self.as_manager("upload_pending_batch")["remaining"], 1)
+        self.assertEqual(self.as_manager("upload_pending_batch")["remaining"], 0)
         self.assertEqual(set(moves.mapped("dte_status")), {"sent"})
         self.assertEqual(set(self.held(*moves).mapped("state")), {"uploaded"})
 

@@ -2,6 +2,7 @@
 import base64
 import hashlib
 from contextlib import suppress
+from itertools import chain, repeat
 from unittest.mock import patch
 
 from odoo.exceptions import UserError
@@ -9,6 +10,7 @@ from odoo.tests import tagged
 
 from ..const import GUARD_ENVIO
 from ..libs import xml_verifier
+from ..libs.exceptions import NotDelivered
 from ..libs.sii_soap_client import SiiClient
 from .common import DteCommon
 from .simulated import load_certificate, register_company
@@ -106,6 +108,16 @@ class TestDelivery(DteCommon):
     def test_web_page_after_the_upload_is_unknown(self):
         self.fault("http_status", service="upload", status=503, processed=True)
         self.outcome(self.post(), "something that is not an answer", "unknown", "unknown")
+
+    def test_who_waited_for_a_failed_login_does_not_try_again(self):
+        """The SII swallows packets: everybody who sends would wait for everybody before, one minute each."""
+        clock = "odoo.addons.l10n_cl_dte.models.dte_sii_session.time.monotonic"
+        with patch(clock, side_effect=chain([0.0], repeat(4.0))), patch.object(SiiClient, "login") as login:
+            with self.committing() as env, self.assertRaisesRegex(NotDelivered, "sii_login_failed"):
+                env["dte.sii.session"]._token(self.company.with_env(env), "simulator")
+            login.assert_not_called()
+        with patch(clock, side_effect=chain([0.0], repeat(2.0))), self.committing() as env:
+            self.assertTrue(env["dte.sii.session"]._token(self.company.with_env(env), "simulator"))
 
     def test_refused_connection(self):
         with self.committing() as env:

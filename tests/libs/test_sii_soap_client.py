@@ -479,6 +479,13 @@ def test_a_login_that_fails_is_repeated_with_another_seed(code, signer):
     assert (error.code, error.params["sii_code"]) == ("sii_login_failed", code)
 
 
+def test_a_login_has_a_shorter_limit_than_a_question(signer, monkeypatch):
+    """Everybody who sends waits for it."""
+    monkeypatch.setattr(sii_soap_client, "LOGIN_SECONDS", 0.0)
+    error, _server = ask(login(signer))
+    assert (type(error), error.error_type) == (NotDelivered, "timeout")
+
+
 def test_no_seed(signer):
     error, _server = ask(login(signer), state("getSeed", "-1"))
     assert type(error) is NotDelivered
