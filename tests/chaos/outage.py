@@ -12,7 +12,7 @@ from dev.common import say
 from tests.chaos.drains import SLOW, Saboteur
 from tests.chaos.lookout import Lookout
 from tests.chaos.outage_users import PARTS, OutageUser, Script
-from tests.chaos.outages import LARGE, WAYS, Act, DeadEnd, Line
+from tests.chaos.outages import LARGE, QUICK_WAYS, WAYS, Act, DeadEnd, Line
 from tests.chaos.plan import Plan
 from tests.chaos.rest import POLL_SECONDS, Aftermath
 from tests.chaos.stage import Stage
@@ -63,6 +63,7 @@ class Play:
         self._users = users
         self._script = script
         self._dice = random.Random(plan.seed)
+        self._ways = WAYS if plan.documents >= LARGE else QUICK_WAYS
         self._companies = [company["id"] for company in stage.told["companies"]]
         self._parts = 0
         # What comes after something that did not happen in time would tell nothing more.
@@ -121,7 +122,7 @@ class Play:
         self._begin(act.kind)
         real = 1.0 if self._plan.documents >= LARGE else REAL_SHARE
         for cycle in range(CYCLES):
-            self.line.cut(self._dice.choice(WAYS))
+            self.line.cut(self._dice.choice(self._ways))
             if cycle < len(PARTS) - 1:
                 self._parts += 1
                 self._script.open(self._parts)
@@ -186,7 +187,7 @@ class Play:
         """The SII is back: see everything leave and contingency end, whatever meets the drain."""
         self._script.kind = "back"
         self.line.arm(SLOW)
-        saboteur = Saboteur(self._stage, self.line, act.drain, self._dice.choice(WAYS)) if act.drain else None
+        saboteur = Saboteur(self._stage, self.line, act.drain, self._dice.choice(self._ways)) if act.drain else None
         if saboteur:
             saboteur.start()
         self._script.open(self._parts)

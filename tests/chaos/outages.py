@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 # Simulated seconds that no act lasts.
 FOREVER = 10_000_000.0
 WAYS = ("refused", "hung", "dropped")
+# Those in which no question waits for its whole minute: enough where a small run only needs some outage.
+QUICK_WAYS = ("refused",)
 # What meets the drain when the SII is back.
 DRAINS = ("outage", "kill_during_upload", "kill_accepted")
 # Documents from which on hung and dropped connections both come, and from which on everything comes twice.

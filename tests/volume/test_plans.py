@@ -62,7 +62,8 @@ def rows_read(node):
 
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_claims_use_their_partial_index(plans, claim):
-    first = plans[claim][0]
+    # The drain looks for halves of envelopes before it claims.
+    first = next(query for query in plans[claim] if "dte_document" in [node["Relation Name"] for node in scans(query)])
     assert CLAIMS[claim] in [node.get("Index Name") for node in scans(first)], first["plan"]
     # The index also gives the order: nothing is sorted.
     assert "Sort" not in [node["Node Type"] for node in walk(first["plan"])], first["plan"]
