@@ -1,5 +1,5 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-"""Watches contingency from outside, by SQL: opened after the threshold and for no less, one envelope at a time."""
+"""Watches contingency from outside, by SQL: when it opens and ends, and that one envelope leaves at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ THRESHOLD = 3
 OPEN_SECONDS = 3.0
 FAILED = ("timeout", "connection", "unavailable")
 
-# What was ever held is noted by the run's own database; the product's tables are compared with it.
+# What was ever held, and what still was when contingency ended, is noted by the run's own database.
 NOTES = """
 CREATE TABLE chaos_held (document_id integer NOT NULL, company_id integer NOT NULL);
 CREATE FUNCTION chaos_note_held() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -31,7 +31,18 @@ END
 $$;
 CREATE TRIGGER chaos_held AFTER UPDATE OF state ON dte_document FOR EACH ROW
 WHEN (NEW.state = 'contingency' AND OLD.state IS DISTINCT FROM 'contingency') EXECUTE FUNCTION chaos_note_held();
+CREATE TABLE chaos_left (company_id integer NOT NULL);
+CREATE FUNCTION chaos_note_left() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO chaos_left SELECT company_id FROM dte_document
+    WHERE company_id = NEW.company_id AND state = 'contingency' AND superseded IS NOT TRUE;
+    RETURN NEW;
+END
+$$;
+CREATE TRIGGER chaos_left AFTER UPDATE OF enabled ON dte_contingency FOR EACH ROW
+WHEN (OLD.enabled AND NOT NEW.enabled) EXECUTE FUNCTION chaos_note_left();
 """
+LEFT = "SELECT company_id, count(*) FROM chaos_left GROUP BY 1"
 SWITCHES = "SELECT company_id, enabled FROM dte_contingency"
 CALLS = "SELECT id, company_id, service, outcome FROM dte_sii_call WHERE id > %s AND service != 'probe' ORDER BY id"
 # An envelope is being sent when its sender lives; the first upload alone is the drain's, others reconcile.
@@ -110,6 +121,8 @@ class Lookout(threading.Thread):
             self._streaks[call["company_id"]].add(call["service"], call["outcome"], now)
         for company, streak in self._streaks.items():
             self._compare(company, streak, company in enabled, now)
+        for row in self._database.select(LEFT):
+            self._tell(f"contingency of {self._names[row['company_id']]} ended while documents were held")
         for row in self._database.select(AT_ONCE, GUARD):
             self._tell(f"{row['count']} envelopes of held documents of {self._names[row['company_id']]} left at once")
 

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 
 from dev.common import say
-from tests.chaos.drains import SLOW, Saboteur
+from tests.chaos.drains import SLOW, Manager, Saboteur
 from tests.chaos.lookout import Lookout
 from tests.chaos.outage_users import PARTS, OutageUser, Script
 from tests.chaos.outages import LARGE, QUICK_WAYS, WAYS, Act, DeadEnd, Line
@@ -54,12 +54,12 @@ class Play:
         self.line = Line(stage)
         self.lookout = Lookout(stage)
         self.problems: list[str] = []
-        self.struck = Counter()
+        # How often each thing met a drain.
+        self.met = Counter()
         self.flaps = 0
         self._stage = stage
         self._plan = plan
         self._clock = aftermath.clock
-        self._people = aftermath.people
         self._users = users
         self._script = script
         self._dice = random.Random(plan.seed)
@@ -92,7 +92,7 @@ class Play:
         """Return what the result shows of the acts."""
         return {
             "acts": [f"{act.kind} {act.drain}".strip() for act in self._plan.acts],
-            "drains_met": dict(sorted(self.struck.items())),
+            "drains_met": dict(sorted(self.met.items())),
             "flaps": self.flaps,
             "opened": sum(self.lookout.opened.values()),
             "opened_after_s": round(self.lookout.slowest, 2),
@@ -187,27 +187,40 @@ class Play:
         """The SII is back: see everything leave and contingency end, whatever meets the drain."""
         self._script.kind = "back"
         self.line.arm(SLOW)
-        saboteur = Saboteur(self._stage, self.line, act.drain, self._dice.choice(self._ways)) if act.drain else None
-        if saboteur:
-            saboteur.start()
-        self._script.open(self._parts)
-        self._settle(saboteur)
-        if saboteur:
-            saboteur.stop()
-            self.problems += [saboteur.problem] if saboteur.problem else []
-            if saboteur.struck:
-                self.struck[act.drain] += 1
-            else:
-                self.problems.append(f"{act.drain} met no drain after {act.kind}")
+        if act.drain:
+            self._sabotage(act)
+        else:
+            self._upload_beside()
 
-    def _settle(self, saboteur):
+    def _sabotage(self, act: Act):
+        saboteur = Saboteur(self._stage, self.line, act.drain, self._dice.choice(self._ways))
+        saboteur.start()
+        self._settle()
+        saboteur.stop()
+        self.problems += [saboteur.problem] if saboteur.problem else []
+        if saboteur.struck:
+            self.met[act.drain] += 1
+        else:
+            self.problems.append(f"{act.drain} met no drain after {act.kind}")
+
+    def _upload_beside(self):
+        """Managers upload what waits while the job does the same."""
+        managers = [Manager(self._stage, company) for company in self._stage.told["companies"]]
+        for manager in managers:
+            manager.start()
+        self._settle()
+        for manager in managers:
+            manager.stop()
+            self.met["upload_by_hand"] += manager.pressed
+
+    def _settle(self):
+        self._script.open(self._parts)
         until = time.monotonic() + PATIENCE
-        uploaded = set()
         while not self._is_settled():
             if time.monotonic() > until:
                 self._give_up(f"held documents did not leave in {PATIENCE:.0f} s")
                 return
-            if saboteur and self.line.way:
+            if self.line.way:
                 # The drain met an outage: people go on for a while, then the SII is back for good.
                 self._script.kind = "drain_outage"
                 self._hold_out()
@@ -216,7 +229,6 @@ class Play:
                 self._script.kind = "back"
             self._clock.move(self._next_step())
             self._clock.run_jobs(settle=False)
-            self._people.upload_pending(uploaded)
 
     def _pass_time(self):
         """Until the verdicts are there: notes wait for those of the invoices that they correct."""

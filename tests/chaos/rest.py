@@ -25,8 +25,6 @@ LEAST_SECONDS = 150.0
 STANDSTILL = 20
 # The sending job comes every five minutes; each step costs some real seconds.
 LEAST_STEP = 60
-# Documents that a manager uploads while the drain is at work.
-BATCH = 2
 # Of POLL_SECONDS: four hours.
 LONGEST_STEP = 16
 CORRECTED_SHARE = 0.6
@@ -42,10 +40,6 @@ SELECT extract(epoch FROM min(due) - now() AT TIME ZONE 'UTC')::float FROM (
     UNION ALL SELECT min(retry_at) FROM dte_document WHERE state = 'retry' AND superseded IS NOT TRUE
     UNION ALL SELECT min(probe_at) FROM dte_contingency WHERE breaker = 'open'
 ) AS moments
-"""
-HELD = """
-SELECT count(*) FROM dte_document d JOIN dte_contingency c USING (company_id, environment)
-WHERE d.state = 'contingency' AND c.breaker = 'closed' AND d.company_id = %s
 """
 UNREST = """
 SELECT EXISTS (SELECT FROM dte_document WHERE superseded IS NOT TRUE AND (told IS NOT TRUE
@@ -79,21 +73,6 @@ class People:
                 waiting = [row["move_id"] for row in own if row["state"] in ("to_send", "retry")]
                 if waiting:
                     self._press(company, "resume", "action_send_to_sii", waiting[:1])
-
-    def upload_pending(self, done: set) -> None:
-        """Upload some held documents by hand while the drain is at work, once for each company.
-
-        :param done: ids of companies that have had it, added to
-        """
-        for company in self._stage.told["companies"]:
-            if company["id"] not in done and self._stage.database.value(HELD, company["id"]):
-                done.add(company["id"])
-                self.pressed["upload_pending"] += 1
-                try:
-                    self._browser(company).call("dte.contingency", "upload_pending_batch", [], BATCH)
-                except (Gone, Refused) as error:
-                    _logger.info("upload_pending: %s", error)
-                    self.pressed["upload_pending refused"] += 1
 
     def _is_paused(self, company) -> bool:
         statement = "SELECT count(*) FROM dte_pause WHERE company_id = %s AND resumed_at IS NULL"

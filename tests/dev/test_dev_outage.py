@@ -138,7 +138,7 @@ class Watched:
     """A database that answers what the test says."""
 
     def __init__(self):
-        self.enabled, self.calls, self.at_once = set(), [], []
+        self.enabled, self.calls, self.at_once, self.left = set(), [], [], []
 
     def run(self, _statement):
         """The lookout installs its notes."""
@@ -149,7 +149,7 @@ class Watched:
         if statement == lookout.CALLS:
             calls, self.calls = self.calls, []
             return calls
-        return self.at_once
+        return self.left if statement == lookout.LEFT else self.at_once
 
 
 @pytest.fixture
@@ -207,6 +207,11 @@ def test_failed_calls_before_the_last_contingency_are_no_cause(watched):
 
 def test_two_envelopes_at_once_are_a_problem(watched):
     watched.database.at_once = [{"company_id": 1, "count": 2}]
+    assert len(watched.look()) == 1
+
+
+def test_an_end_with_documents_held_is_a_problem(watched):
+    watched.database.left = [{"company_id": 1, "count": 2}]
     assert len(watched.look()) == 1
 
 
