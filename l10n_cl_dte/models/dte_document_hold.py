@@ -4,6 +4,8 @@
 from odoo import api, models
 from odoo.fields import Domain
 
+from .dte_document_send import FRESH_ORDER, RETRY_ORDER
+
 # Held documents put aside in one transaction.
 HOLD_BATCH = 500
 # Who presses Send DTE for more documents than this finds the notes on the invoices a moment later.
@@ -23,7 +25,12 @@ class DteDocument(models.Model):
     @api.model
     def _hold_domain(self, company) -> Domain:
         """Return the documents of a company that contingency holds back: those that somebody asked to send."""
-        return self._fresh_domain(company) | (self._sendable_domain(company) & Domain("state", "=", "retry"))
+        return self._fresh_domain(company) | self._retries_domain(company)
+
+    @api.model
+    def _retries_domain(self, company) -> Domain:
+        """Return the documents of a company that are to be tried again, now or later."""
+        return self._sendable_domain(company) & Domain("state", "=", "retry")
 
     @api.model
     def _hold_due(self):
@@ -35,15 +42,26 @@ class DteDocument(models.Model):
             company = contingency.company_id
             if company.dte_environment != contingency.environment:
                 continue
-            domain = self._hold_domain(company) if contingency._keeps() else self._fresh_domain(company)
-            while batch := self.search(domain, order="id", limit=HOLD_BATCH):
-                locked = batch.try_lock_for_update()
-                locked._hold(contingency)
-                if not self.env["ir.cron"]._commit_progress():
+            # Each in the order of its index: together they would be looked for among all documents.
+            kinds = [(self._fresh_domain(company), FRESH_ORDER)]
+            if contingency._keeps():
+                kinds.append((self._retries_domain(company), RETRY_ORDER))
+            for domain, order in kinds:
+                if not self._hold_in_batches(contingency, domain, order):
                     return
-                if locked != batch:
-                    # Somebody else is at work on the others: the next run finds them.
-                    break
+
+    @api.model
+    def _hold_in_batches(self, contingency, domain, order) -> bool:
+        """Hold what a domain gives; False when the job's time is over. Commits each batch."""
+        while batch := self.search(domain, order=order, limit=HOLD_BATCH):
+            locked = batch.try_lock_for_update()
+            locked._hold(contingency)
+            if not self.env["ir.cron"]._commit_progress():
+                return False
+            if locked != batch:
+                # Somebody else is at work on the others: the next run finds them.
+                break
+        return True
 
     def _hold(self, contingency, error=None):
         """Keep these back. The caller holds their locks.
