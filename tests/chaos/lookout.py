@@ -56,7 +56,7 @@ WHERE c.company_id = %s AND k.called_at < c.breaker_since
 """
 # An envelope is being sent when its sender lives; the first upload alone is the drain's, others reconcile.
 AT_ONCE = """
-SELECT c.company_id, count(*) FROM dte_contingency c JOIN dte_envio e USING (company_id, environment)
+SELECT c.company_id, array_agg(e.id) AS envios FROM dte_contingency c JOIN dte_envio e USING (company_id, environment)
 JOIN pg_locks l ON l.locktype = 'advisory' AND l.granted AND l.classid = %s AND l.objid = e.id
 WHERE c.enabled AND e.state = 'sending' AND e.attempts = 1
 AND EXISTS (SELECT FROM dte_document d WHERE d.envio_id = e.id AND d.is_contingency)
@@ -106,6 +106,7 @@ class Lookout(threading.Thread):
         self._database = stage.database
         self._names = {company["id"]: company["rut"] for company in stage.told["companies"]}
         self._watches = {company: Watch() for company in self._names}
+        self._at_once: dict[int, set[int]] = {}
         self._stopping = threading.Event()
         self._database.run(NOTES)
 
@@ -135,8 +136,13 @@ class Lookout(threading.Thread):
             self._compare(company, watch, row, now)
         for row in self._database.select(LEFT):
             self._tell(f"contingency of {self._names[row['company_id']]} ended while documents were held")
+        before, self._at_once = self._at_once, {}
         for row in self._database.select(AT_ONCE, GUARD):
-            self._tell(f"{row['count']} envelopes of held documents of {self._names[row['company_id']]} left at once")
+            company = row["company_id"]
+            self._at_once[company] = set(row["envios"])
+            # Twice in a row: who finds the envelope of a dead sender has its guard too, and moves it on at once.
+            if len(self._at_once[company] & before.get(company, set())) > 1:
+                self._tell(f"two envelopes of held documents of {self._names[company]} left at once")
 
     def _compare(self, company: int, watch: Watch, row: dict, now: float):
         name, is_open, breaker = self._names[company], row["enabled"], row["breaker"]

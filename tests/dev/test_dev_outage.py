@@ -217,7 +217,10 @@ def test_failed_calls_before_the_breaker_was_closed_are_no_cause(watched):
 
 
 def test_two_envelopes_at_once_are_a_problem(watched):
-    watched.database.at_once = [{"company_id": 1, "count": 2}]
+    watched.database.at_once = [{"company_id": 1, "envios": [7, 8]}]
+    assert watched.look() == []
+    watched.database.at_once = [{"company_id": 1, "envios": [8, 9]}]
+    assert watched.look() == []
     assert len(watched.look()) == 1
 
 
