@@ -165,7 +165,7 @@ class DteContingency(models.Model):
             since=since, user=status["by"], reason=reasons.get(status["reason"], ""),
         )  # fmt: skip
         if status["comment"]:
-            text += f" {status['comment']}"
+            text += f" {status['comment'].strip().rstrip('.')}."
         return f"{text} {self.env._('Documents wait until a person uploads them or ends the contingency.')}"
 
     # -- people switch it --
