@@ -120,7 +120,8 @@ class DteContingencyEpisode(models.Model):
         """Tell the managers about episodes that opened, last for long or ended. Commits each."""
         for episode in self.search([("told_end", "=", False)]):
             try:
-                if episode.try_lock_for_update():
+                # allow_referencing: documents that are being held must not wait until the mails are written
+                if episode.try_lock_for_update(allow_referencing=True):
                     episode._tell()
             except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
                 _logger.info("dte_contingency_tell_later episode=%s", episode.id)

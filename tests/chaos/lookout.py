@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections import Counter
+from dataclasses import dataclass
 
 from tests.chaos.holds import GUARD
 from tests.chaos.stage import Stage
@@ -43,8 +44,16 @@ CREATE TRIGGER chaos_left AFTER UPDATE OF enabled ON dte_contingency FOR EACH RO
 WHEN (OLD.enabled AND NOT NEW.enabled) EXECUTE FUNCTION chaos_note_left();
 """
 LEFT = "SELECT company_id, count(*) FROM chaos_left GROUP BY 1"
-SWITCHES = "SELECT company_id, enabled FROM dte_contingency"
-CALLS = "SELECT id, company_id, service, outcome FROM dte_sii_call WHERE id > %s AND service != 'probe' ORDER BY id"
+SWITCHES = "SELECT company_id, enabled, breaker FROM dte_contingency"
+# Read again as a whole each time: a call may be written after one with a higher number.
+CALLS = """
+SELECT service, outcome FROM dte_sii_call WHERE company_id = %s AND id > %s AND service != 'probe' ORDER BY id
+"""
+# The last call that is not counted: failures before the breaker was closed are over.
+LAST_BEFORE = """
+SELECT max(k.id) FROM dte_sii_call k JOIN dte_contingency c USING (company_id, environment)
+WHERE c.company_id = %s AND k.called_at < c.breaker_since
+"""
 # An envelope is being sent when its sender lives; the first upload alone is the drain's, others reconcile.
 AT_ONCE = """
 SELECT c.company_id, count(*) FROM dte_contingency c JOIN dte_envio e USING (company_id, environment)
@@ -55,26 +64,30 @@ GROUP BY 1 HAVING count(*) > 1
 """
 
 
-class Streak:
-    """Calls of one company that failed in a row since its contingency ended: all, and uploads alone."""
+def has_streak(calls: list[dict]) -> bool:
+    """Tell whether the threshold was reached: of all calls, or of uploads alone."""
+    for counted in (calls, [call for call in calls if call["service"] == "upload"]):
+        row = 0
+        for call in counted:
+            row = row + 1 if call["outcome"] in FAILED else 0
+            if row >= THRESHOLD:
+                return True
+    return False
 
-    def __init__(self):
-        self._all = self._uploads = 0
-        self.is_open = False
-        # When the threshold was reached, on the monotonic clock.
-        self.reached_at: float | None = None
 
-    def add(self, service: str, outcome: str, now: float) -> None:
-        failed = outcome in FAILED
-        self._all = self._all + 1 if failed else 0
-        if service == "upload":
-            self._uploads = self._uploads + 1 if failed else 0
-        if max(self._all, self._uploads) >= THRESHOLD and self.reached_at is None:
-            self.reached_at = now
+@dataclass
+class Watch:
+    """What is known of one company.
 
-    def forget(self) -> None:
-        self._all = self._uploads = 0
-        self.reached_at = None
+    :ivar after: calls with higher numbers count
+    :ivar reached_at: when the threshold was seen to be reached, on the monotonic clock
+    """
+
+    after: int = 0
+    is_open: bool = False
+    breaker: str = "closed"
+    reached_at: float | None = None
+    is_late: bool = False
 
 
 class Lookout(threading.Thread):
@@ -92,9 +105,7 @@ class Lookout(threading.Thread):
         self.slowest = 0.0
         self._database = stage.database
         self._names = {company["id"]: company["rut"] for company in stage.told["companies"]}
-        self._streaks = {company: Streak() for company in self._names}
-        self._last = 0
-        self._late: set[int] = set()
+        self._watches = {company: Watch() for company in self._names}
         self._stopping = threading.Event()
         self._database.run(NOTES)
 
@@ -110,40 +121,42 @@ class Lookout(threading.Thread):
         self.join()
 
     def is_open(self, company: int) -> bool:
-        return self._streaks[company].is_open
+        return self._watches[company].is_open
 
     def _look(self):
         # The switches first: a call that opens one is written before it.
-        enabled = {row["company_id"] for row in self._database.select(SWITCHES) if row["enabled"]}
+        rows = {row["company_id"]: row for row in self._database.select(SWITCHES)}
         now = time.monotonic()
-        for call in self._database.select(CALLS, self._last):
-            self._last = call["id"]
-            self._streaks[call["company_id"]].add(call["service"], call["outcome"], now)
-        for company, streak in self._streaks.items():
-            self._compare(company, streak, company in enabled, now)
+        for company, watch in self._watches.items():
+            row = rows.get(company, {"enabled": False, "breaker": "closed"})
+            calls = self._database.select(CALLS, company, watch.after)
+            if watch.reached_at is None and has_streak(calls):
+                watch.reached_at = now
+            self._compare(company, watch, row, now)
         for row in self._database.select(LEFT):
             self._tell(f"contingency of {self._names[row['company_id']]} ended while documents were held")
         for row in self._database.select(AT_ONCE, GUARD):
             self._tell(f"{row['count']} envelopes of held documents of {self._names[row['company_id']]} left at once")
 
-    def _compare(self, company: int, streak: Streak, is_open: bool, now: float):
-        name = self._names[company]
-        if is_open and not streak.is_open:
+    def _compare(self, company: int, watch: Watch, row: dict, now: float):
+        name, is_open, breaker = self._names[company], row["enabled"], row["breaker"]
+        if is_open and not watch.is_open:
             _logger.info("contingency of %s is open", name)
             self.opened[company] += 1
-            if streak.reached_at is None:
+            if watch.reached_at is None:
                 self._tell(f"contingency of {name} opened without {THRESHOLD} failed calls in a row")
             else:
-                self.slowest = max(self.slowest, now - streak.reached_at)
-        if streak.is_open and not is_open:
+                self.slowest = max(self.slowest, now - watch.reached_at)
+        if watch.is_open and not is_open:
             _logger.info("contingency of %s is closed", name)
-            streak.forget()
-            self._late.discard(company)
-        waited = 0.0 if is_open or streak.reached_at is None else now - streak.reached_at
-        if waited > OPEN_SECONDS and company not in self._late:
-            self._late.add(company)
+        if breaker == "closed" != watch.breaker:
+            watch.after = self._database.value(LAST_BEFORE, company) or 0
+            watch.reached_at, watch.is_late = None, False
+        waited = 0.0 if is_open or watch.reached_at is None else now - watch.reached_at
+        if waited > OPEN_SECONDS and not watch.is_late:
+            watch.is_late = True
             self._tell(f"contingency of {name} is not open {OPEN_SECONDS:.0f} s after {THRESHOLD} failed calls")
-        streak.is_open = is_open
+        watch.is_open, watch.breaker = is_open, breaker
 
     def _tell(self, problem: str):
         _logger.warning("%s", problem)

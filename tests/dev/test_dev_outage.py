@@ -135,20 +135,23 @@ def test_a_slow_press_and_an_error_in_contingency_are_problems():
 
 
 class Watched:
-    """A database that answers what the test says."""
+    """A database that answers what the test says; calls are those of company 1."""
 
     def __init__(self):
-        self.enabled, self.calls, self.at_once, self.left = set(), [], [], []
+        self.open, self.calls, self.at_once, self.left = {}, [], [], []
 
     def run(self, _statement):
         """The lookout installs its notes."""
 
-    def select(self, statement, *_values):
+    def value(self, _statement, _company):
+        return len(self.calls)
+
+    def select(self, statement, *values):
         if statement == lookout.SWITCHES:
-            return [{"company_id": company, "enabled": True} for company in self.enabled]
+            return [{"company_id": company, "enabled": True, "breaker": state} for company, state in self.open.items()]
         if statement == lookout.CALLS:
-            calls, self.calls = self.calls, []
-            return calls
+            company, after = values
+            return self.calls[after:] if company == 1 else []
         return self.left if statement == lookout.LEFT else self.at_once
 
 
@@ -161,7 +164,7 @@ def watched(monkeypatch):
     watcher = lookout.Lookout(SimpleNamespace(database=database, told={"companies": companies}))
 
     def look(*outcomes, service="upload", seconds=0.0):
-        database.calls = [{"id": 1, "company_id": 1, "service": service, "outcome": outcome} for outcome in outcomes]
+        database.calls += [{"service": service, "outcome": outcome} for outcome in outcomes]
         now.seconds += seconds
         watcher._look()
         return watcher.problems
@@ -171,10 +174,18 @@ def watched(monkeypatch):
 
 def test_contingency_opens_after_the_threshold_and_no_later(watched):
     assert watched.look("timeout", "connection", "unavailable") == []
-    watched.database.enabled = {1}
+    watched.database.open = {1: "open"}
     assert watched.look(seconds=1) == []
     assert watched.watcher.opened == {1: 1}
     assert watched.watcher.slowest == 1
+
+
+def test_uploads_alone_are_a_cause_too(watched):
+    for _time in range(3):
+        watched.look("timeout")
+        watched.look("ok", service="envelope_status")
+    watched.database.open = {1: "open"}
+    assert watched.look() == []
 
 
 def test_contingency_that_does_not_open_is_a_problem(watched):
@@ -187,20 +198,20 @@ def test_contingency_that_does_not_open_is_a_problem(watched):
 )
 def test_contingency_that_opens_without_its_cause_is_a_problem(watched, outcomes):
     watched.look(*outcomes)
-    watched.database.enabled = {1}
+    watched.database.open = {1: "open"}
     assert len(watched.look()) == 1
 
 
 def test_failed_calls_of_another_company_are_no_cause(watched):
     watched.look("timeout", "timeout", "timeout")
-    watched.database.enabled = {1, 2}
+    watched.database.open = {1: "open", 2: "open"}
     assert len(watched.look()) == 1
 
 
-def test_failed_calls_before_the_last_contingency_are_no_cause(watched):
+def test_failed_calls_before_the_breaker_was_closed_are_no_cause(watched):
     watched.look("timeout", "timeout", "timeout")
-    for enabled in ({1}, set(), {1}):
-        watched.database.enabled = enabled
+    for states in ({1: "open"}, {1: "closed"}, {}, {1: "open"}):
+        watched.database.open = states
         watched.look()
     assert len(watched.watcher.problems) == 1
 
