@@ -85,11 +85,12 @@ class DteContingencyEpisode(models.Model):
         found = {(episode.id, state): (count, oldest) for episode, state, count, oldest in groups}
         for episode in self:
             counts = {
-                state: found.get((episode.id, state), (0, None)) for state in ("held", "uploaded", "released", "failed")
+                state: found.get((episode.id, state), (0, None))
+                for state in ("held", "unknown", "uploaded", "released", "failed")
             }
             episode.held_count = sum(count for count, _oldest in counts.values())
             episode.uploaded_count = counts["uploaded"][0]
-            episode.waiting_count = counts["held"][0]
+            episode.waiting_count = counts["held"][0] + counts["unknown"][0]
             episode.failed_count = counts["failed"][0] + counts["released"][0]
             episode.oldest_issue_date = min((oldest for _count, oldest in counts.values() if oldest), default=False)
 
