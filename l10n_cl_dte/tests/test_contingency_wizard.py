@@ -210,9 +210,9 @@ class TestContingencyBanner(WizardCommon):
         move = self.hold()
         draft = self.make()
         for invoice in (move, draft):
-            self.assertIn("1 documents wait", invoice.with_context(lang="en_US").dte_contingency_banner)
+            self.assertIn("Documents waiting for the SII: 1", invoice.with_context(lang="en_US").dte_contingency_banner)
         wizard = self.press(self.wizard(), "action_disable_and_leave")
-        self.assertIn("1 documents wait", self.make().with_context(lang="en_US").dte_contingency_banner)
+        self.assertIn("Documents waiting for the SII: 1", self.make().with_context(lang="en_US").dte_contingency_banner)
         self.upload()
         self.assertFalse(wizard.is_enabled)
         self.assertEqual(self.make().dte_contingency_banner, "")

@@ -109,7 +109,9 @@ export class ContingencyUpload extends Component {
             );
             const before = this.state.remaining;
             this.state.remaining = answer.remaining;
-            this.state.failed += answer.failed;
+            // Those of a refused envelope that leave again in halves wait still; others are for a person, or uncertain.
+            const gone = Math.max(0, before - answer.remaining - answer.uploaded);
+            this.state.failed += Math.min(answer.failed, gone);
             this.state.total = Math.max(this.state.total, answer.remaining + this.state.failed);
             this.state.message = answer.message;
             const nobodySent = !answer.uploaded && !answer.failed && answer.remaining >= before;
