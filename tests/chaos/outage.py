@@ -32,11 +32,12 @@ STEP = 60.0
 COMPANY = 1
 SETTINGS = {"token_ttl": 10_000_000, "delays": {"registered": 1, "schema": 1, "firma": 1, "final": 6}}
 
+# Uploads without an answer whose time has come wait for the breaker, or for the job that runs next anyway.
 NEXT_STEP = """
 SELECT extract(epoch FROM min(due) - now() AT TIME ZONE 'UTC')::float FROM (
-    SELECT min(probe_at) AS due FROM dte_contingency WHERE breaker = 'open'
-    UNION ALL SELECT min(due_at) FROM dte_envio WHERE state IN ('sending', 'unknown')
-) AS moments
+    SELECT probe_at AS due FROM dte_contingency WHERE breaker = 'open'
+    UNION ALL SELECT due_at FROM dte_envio WHERE state IN ('sending', 'unknown')
+) AS moments WHERE due > now() AT TIME ZONE 'UTC'
 """
 HELD = "SELECT count(*) FROM dte_document WHERE state = 'contingency' AND superseded IS NOT TRUE"
 BREAKERS = "SELECT count(*) FROM dte_contingency WHERE enabled OR breaker != 'closed'"
@@ -241,7 +242,7 @@ class Play:
 
     def _next_step(self) -> float:
         due = self._stage.database.value(NEXT_STEP)
-        return STEP if due is None else min(max(due, 0.0) + 1, 10 * STEP)
+        return STEP if due is None else min(due + 1, 10 * STEP)
 
     def _wait(self, what: str, condition):
         until = time.monotonic() + PATIENCE
