@@ -8,3 +8,4 @@ UPDATE res_company
        dte_certificate_id = NULL,
        dte_archive_url = NULL;
 DELETE FROM dte_sii_session;
+UPDATE dte_contingency SET breaker = 'closed', good_probes = 0, probe_at = NULL;

@@ -44,6 +44,7 @@ class DteContingency(models.Model):
     breaker = fields.Selection(BREAKER, required=True, default="closed", readonly=True)
     breaker_since = fields.Datetime(readonly=True)
     good_probes = fields.Integer(readonly=True, aggregator=False)
+    drained_at = fields.Datetime(readonly=True, help="When its held documents had their last turn.")
     probe_at = fields.Datetime(string="Asked Again On", readonly=True)
     drill_until = fields.Datetime(readonly=True, help="An outage that is only played lasts until then.")
     episode_id = fields.Many2one(
@@ -92,7 +93,9 @@ class DteContingency(models.Model):
         company.check_access("read")
         contingency = self._of(company, company.dte_environment)
         pending = self.env["dte.contingency.pending"]
-        waiting, urgent, oldest = pending._waiting_figures(company) if contingency else (0, 0, None)
+        waiting, urgent, oldest = 0, 0, None
+        if contingency:
+            waiting, urgent, oldest = pending._waiting_figures(company, halves=contingency.enabled)
         status = {
             "company_id": company.id,
             "environment": company.dte_environment,
@@ -108,6 +111,8 @@ class DteContingency(models.Model):
             "waiting": waiting,
             "oldest": oldest or False,
             "urgent": urgent,
+            "paused": bool(waiting) and self.env["dte.pause"]._is_paused(company, company.dte_environment),
+            "taken_over": contingency.enabled and not contingency.automatic and contingency.episode_id.automatic,
         }
         status["banner"] = self._describe_banner(status)
         status["message"] = self._describe(status)
@@ -143,7 +148,13 @@ class DteContingency(models.Model):
                     status["urgent"],
                 )
             )
-        if status["waiting"] and not status["enabled"]:
+        if status["paused"]:
+            texts.append(
+                self.env._(
+                    "Sending is paused, because the SII refuses the sender: nothing leaves until a person sends."
+                )
+            )
+        elif status["waiting"] and not status["enabled"]:
             texts.append(self.env._("They leave by themselves, oldest first."))
         return " ".join(texts)
 
@@ -160,10 +171,13 @@ class DteContingency(models.Model):
             }
             return f"{text} {steps[status['breaker']]}"
         reasons = dict(self._fields["reason"]._description_selection(self.env))
-        text = self.env._(
-            "In contingency since %(since)s, set by %(user)s. Reason: %(reason)s.",
-            since=since, user=status["by"], reason=reasons.get(status["reason"], ""),
-        )  # fmt: skip
+        params = {"since": since, "user": status["by"], "reason": reasons.get(status["reason"], "")}
+        if status["taken_over"]:
+            text = self.env._(
+                "In contingency since %(since)s, by itself, and taken over by %(user)s. Reason: %(reason)s.", **params
+            )
+        else:
+            text = self.env._("In contingency since %(since)s, set by %(user)s. Reason: %(reason)s.", **params)
         if status["comment"]:
             text += f" {status['comment'].strip().rstrip('.')}."
         return f"{text} {self.env._('Documents wait until a person uploads them or ends the contingency.')}"
@@ -239,7 +253,7 @@ class DteContingency(models.Model):
                 "environment": self.environment,
                 "started_at": now,
                 "automatic": not user,
-                "drill": bool(self._drills(now)),
+                "drill": not user and bool(self._drills(now)),
                 "reason": reason,
                 "comment": comment,
                 "opened_by": user.id if user else False,
@@ -268,8 +282,8 @@ class DteContingency(models.Model):
 
     def _take_over(self, reason, comment):
         self.write({"automatic": False, "reason": reason, "comment": comment, "enabled_by": self.env.uid})
-        self.episode_id.write({"automatic": False, "reason": reason, "comment": comment, "opened_by": self.env.uid})
-        self.episode_id._note("taken_over", self.env.user)
+        # How it began stays in the record.
+        self.episode_id._note("taken_over", self.env.user, {"reason": reason, "comment": comment})
 
     def _end(self, user=None):
         """Close the episode. Calls that failed until now are not counted any more."""

@@ -16,6 +16,7 @@ from datetime import timedelta
 from psycopg2 import errors as pgerrors
 
 from odoo import api, fields, models
+from odoo.fields import Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from ..libs.exceptions import DteError
@@ -59,6 +60,9 @@ class DteContingency(models.Model):
     @api.model
     def _feed(self, company_id, environment, service, outcome):
         company = self.env["res.company"].browse(company_id).sudo()  # sudo: settings, whoever makes the call
+        if company.dte_environment != environment:
+            # Nothing is issued there any more: an outage holds nothing back.
+            return
         contingency = self._of(company, environment)
         if contingency.breaker in ("open", "half_open"):
             if service == "upload" and outcome in ANSWERED:
@@ -81,6 +85,8 @@ class DteContingency(models.Model):
         Of all services, or uploads alone, because the SII's form may be down while its questions are answered.
         """
         count = company.dte_breaker_failures
+        if not count:
+            return False
         begin = fields.Datetime.now() - timedelta(minutes=company.dte_breaker_minutes)
         domain = [
             ("company_id", "=", company.id),
@@ -91,7 +97,9 @@ class DteContingency(models.Model):
         calls = self.env["dte.sii.call"].sudo()  # sudo: the log is for managers, its consequence for everybody
         for services in ([], [("service", "=", "upload")]):
             last = calls.search(domain + services, order="id desc", limit=count)
-            if count and len(last) == count and all(call.outcome in FAILED for call in last):
+            failed = len(last) == count and all(call.outcome in FAILED for call in last)
+            # Questions alone may fail while the SII takes documents.
+            if failed and any(call.service in LEAVING for call in last):
                 return True
         return False
 
@@ -111,10 +119,26 @@ class DteContingency(models.Model):
         self._wake(values["probe_at"] or None)
 
     @api.model
-    def _lines_away(self) -> set:
-        """Return (company id, environment) of the lines on which nothing but probes is tried."""
-        away = self.sudo().search([("breaker", "!=", "closed")])
-        return {(contingency.company_id.id, contingency.environment) for contingency in away}
+    def _answering_domain(self) -> Domain:
+        """Return the envelopes on lines that answer; on the others nothing but probes is tried."""
+        domain = Domain.TRUE
+        for away in self.sudo().search([("breaker", "!=", "closed")]):
+            line = Domain("company_id", "=", away.company_id.id) & Domain("environment", "=", away.environment)
+            domain &= ~line
+        return domain
+
+    @api.model
+    def _leave_environments(self):
+        """Close what was opened by itself in an environment that the company has left."""
+        for contingency in self.search(["|", ("breaker", "!=", "closed"), ("enabled", "=", True)]):
+            if contingency.company_id.dte_environment == contingency.environment:
+                continue
+            if not contingency.try_lock_for_update():
+                continue
+            if contingency.breaker != "closed":
+                contingency._set_breaker("closed")
+            if contingency.enabled and contingency.automatic:
+                contingency._end()
 
     # -- probes --
 

@@ -5,7 +5,7 @@ import logging
 import time
 from contextlib import contextmanager
 
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
@@ -30,29 +30,34 @@ class DteContingency(models.Model):
         """Tell people, ask a silent SII, try one document where it answers again, and send what was held."""
         for chore in (
             self.env["dte.contingency.episode"]._tell_left_over,
+            self._leave_environments,
             self._probe_due,
             self._try_one,
             self._drain,
+            self.env["dte.document"]._tell_left_over,
             self._end_where_done,
+            self.env["dte.contingency.episode"]._tell_left_over,
         ):
             self.env["dte.envio"]._do_chore(chore)
-        self.env["dte.contingency.episode"]._tell_left_over()
 
     @api.model
     def _try_one(self):
         """Send one document where two probes were good; the upload moves the breaker. Commits."""
         for contingency in self.search([("breaker", "=", "half_open")]):
-            if not (contingency._may_drain() and contingency._has_held() and contingency._drain_safely({}, size=1)):
-                contingency.invalidate_recordset()
+            if contingency._may_drain() and contingency._has_held():
+                contingency._drain_safely({}, size=1)
+            elif contingency.try_lock_for_update() and contingency.breaker == "half_open":
                 # Nothing can be tried, and the SII answers.
-                if contingency.try_lock_for_update() and contingency.breaker == "half_open":
-                    contingency._set_breaker("closed")
+                contingency._set_breaker("closed")
             if not self.env["ir.cron"]._commit_progress():
                 return
 
     @api.model
     def _drain(self):
-        """Send what was held, in turns: each company one envelope. Commits each."""
+        """Send what was held, in turns: each company one envelope, who waits longest first. Commits each.
+
+        When the job's time is over it is woken again, after the other jobs had their turn.
+        """
         lines, stopped, sent_at = {}, self.browse(), {}
         while due := (self._drainable() - stopped):
             for contingency in due:
@@ -60,13 +65,21 @@ class DteContingency(models.Model):
                 if not contingency._drain_safely(lines):
                     stopped |= contingency
                 sent_at[contingency.id] = time.monotonic()
+                contingency._note_turn()
                 if not self.env["ir.cron"]._commit_progress():
+                    if self._drainable() - stopped:
+                        self._wake()
                     return
+
+    def _note_turn(self):
+        """Let the others come first the next time; that somebody else writes the row meanwhile is no matter."""
+        if self.try_lock_for_update():
+            self.drained_at = fields.Datetime.now()
 
     @api.model
     def _drainable(self):
         """Return where held documents leave by themselves: the SII answers, and no person holds them back."""
-        closed = self.search([("breaker", "=", "closed")])
+        closed = self.search([("breaker", "=", "closed")], order="drained_at ASC NULLS FIRST, id")
         return closed.filtered(lambda contingency: contingency._may_drain() and contingency._has_held())
 
     def _may_drain(self) -> bool:
@@ -82,11 +95,8 @@ class DteContingency(models.Model):
         """Tell whether something waits: held documents, or halves of an envelope of theirs that was refused."""
         documents = self.env["dte.document"]
         held = documents.search(documents._held_domain(self.company_id), order=DRAIN_ORDER, limit=1)
-        return bool(held or self._halves(limit=1))
-
-    def _halves(self, limit: int | None = None):
         envios = self.env["dte.envio"]
-        return envios.search(envios._planned_domain(self.company_id), limit=limit)
+        return bool(held or envios.search(envios._planned_domain(self.company_id), limit=1))
 
     def _drain_safely(self, lines: dict, size: int | None = None) -> bool:
         """Send one envelope; whatever goes wrong stops only this company. Tell whether to go on. Commits.
@@ -122,6 +132,9 @@ class DteContingency(models.Model):
                 lines[self.id] = envios._open_line(company)
             # The login may have taken a while, and another process may have been at it before us.
             self.env["ir.cron"]._commit_progress()
+            if company.dte_environment != self.environment:
+                # It went to work elsewhere meanwhile: this line leads to the wrong host.
+                return envios
             envio = envios._claim_held(company, lines[self.id].credentials, size)
             envio._send(lines[self.id].client)
             return envio
@@ -178,8 +191,7 @@ class DteContingency(models.Model):
 
     def _batch_result(self, envio) -> dict:
         self.env.invalidate_all()
-        remaining = self.env["dte.contingency.pending"]._waiting_figures(self.company_id)[0]
-        remaining += sum(self._halves().mapped("document_count"))
+        remaining = self.env["dte.contingency.pending"]._waiting_figures(self.company_id, halves=True)[0]
         if not envio:
             message = self.env._("The documents are being sent by another process.")
             return {"uploaded": 0, "failed": 0, "remaining": remaining, "message": message}

@@ -86,7 +86,7 @@ class DteContingencyEpisode(models.Model):
         for episode in self:
             counts = {
                 state: found.get((episode.id, state), (0, None))
-                for state in ("held", "unknown", "uploaded", "released", "failed")
+                for state in ("held", "unknown", "uploaded", "released", "failed", "corrected")
             }
             episode.held_count = sum(count for count, _oldest in counts.values())
             episode.uploaded_count = counts["uploaded"][0]
@@ -136,10 +136,12 @@ class DteContingencyEpisode(models.Model):
 
     def _tell(self):
         """Write the mails and activities that are due; the flags are set in the same transaction, so each goes once."""
-        if not self.told_opening:
+        if not self.told_opening and not self.ended_at:
             self._mail_managers("opened")
             self._call_managers()
             self.told_opening = True
+        if self.ended_at and self._is_still_written():
+            return
         if self.ended_at:
             self._mail_managers("ended")
             self.activity_unlink([_ACTIVITY])
@@ -149,6 +151,11 @@ class DteContingencyEpisode(models.Model):
             self.activity_unlink([_ACTIVITY])
             self._call_managers()
             self.told_length = True
+
+    def _is_still_written(self) -> bool:
+        """Tell whether rows of the record do not say yet what became of their documents."""
+        untold = [("episode_id", "=", self.id), ("document_id.told", "=", False)]
+        return bool(self.env["dte.contingency.pending"].search_count(untold, limit=1))
 
     def _mail_managers(self, occasion: str):
         for manager in self.company_id._dte_managers():

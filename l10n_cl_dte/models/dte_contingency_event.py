@@ -9,7 +9,7 @@ KINDS = [
     ("taken_over", "Taken over by a person"),
     ("breaker_open", "The SII does not answer"),
     ("breaker_half_open", "The SII answers again"),
-    ("breaker_closed", "The SII takes documents again"),
+    ("breaker_closed", "The line to the SII is in order"),
     ("disabled", "Ended by a person"),
     ("closed", "Ended by itself"),
 ]
@@ -43,6 +43,9 @@ class DteContingencyEvent(models.Model):
         """Return the details of an event in words, or an empty text."""
         if not self.params:
             return ""
+        if "reason" in self.params:
+            reasons = dict(self.env["dte.contingency"]._fields["reason"]._description_selection(self.env))
+            return " ".join(filter(None, (reasons.get(self.params["reason"]), self.params.get("comment"))))
         return dte_messages.describe_calls(self.env, self.params)
 
     def write(self, vals):

@@ -54,6 +54,7 @@ class DteContingencyPending(models.Model):
             ("uploaded", "Sent"),
             ("released", "Left to the retries"),
             ("failed", "Needs attention"),
+            ("corrected", "Replaced by a corrected version"),
         ],
         required=True,
         readonly=True,
@@ -115,16 +116,28 @@ class DteContingencyPending(models.Model):
     # -- figures of what waits now; the documents tell, because they are right at any moment --
 
     @api.model
-    def _waiting_figures(self, company) -> tuple:
-        """Return how many documents of a company are held, how many of these are urgent, and the oldest date."""
-        self.env["dte.document"].flush_model(["state", "company_id", "environment", "issue_date"])
+    def _waiting_figures(self, company, halves: bool = False) -> tuple:
+        """Return how many documents of a company are held, how many of these are urgent, and the oldest date.
+
+        :param halves: count those too that are reserved for a part of a refused envelope, which contingency keeps back
+        """
+        self.env["dte.document"].flush_model(["state", "company_id", "environment", "issue_date", "split_envio_id"])
+        self.env["dte.envio"].flush_model(["state", "company_id", "environment"])
+        line = (company.id, company.dte_environment)
+        held = SQL(
+            "SELECT issue_date FROM dte_document WHERE company_id = %s AND environment = %s AND state = 'contingency'",
+            *line,
+        )
+        reserved = SQL(
+            "SELECT d.issue_date FROM dte_document d JOIN dte_envio e ON e.id = d.split_envio_id"
+            " WHERE e.company_id = %s AND e.environment = %s AND e.state = 'planned' AND d.state = 'to_send'",
+            *line,
+        )
         self.env.cr.execute(
             SQL(
-                "SELECT count(*), count(*) FILTER (WHERE issue_date < %s), min(issue_date) FROM dte_document"
-                " WHERE company_id = %s AND environment = %s AND state = 'contingency'",
+                "SELECT count(*), count(*) FILTER (WHERE issue_date < %s), min(issue_date) FROM (%s) waiting",
                 self._urgent_before(company),
-                company.id,
-                company.dte_environment,
+                SQL("%s UNION ALL %s", held, reserved) if halves else held,
             )
         )
         return self.env.cr.fetchone()
@@ -135,7 +148,8 @@ class DteContingencyPending(models.Model):
     def _store(self, documents, episode):
         """Give documents that are being held their rows in the record of an episode."""
         known = self.search([("document_id", "in", documents.ids), ("episode_id", "=", episode.id)])
-        known.filtered(lambda row: row.state != "held").write({"state": "held"})
+        again = known.filtered(lambda row: row.state != "held")
+        again.write({"state": "held", "track_id": False, "uploaded_date": False})
         self.create(
             [
                 {
@@ -164,6 +178,8 @@ class DteContingencyPending(models.Model):
                 row.write(values)
 
     def _values_of(self, document) -> dict:
+        if document.superseded:
+            return {"state": "corrected"}
         if document.state in _DELIVERED:
             envio = document.envio_id
             return {

@@ -100,6 +100,9 @@ class DteDocument(models.Model):
         string="Sending Asked On", readonly=True, help="Somebody asked to send it; from then on it leaves by itself."
     )
     failures = fields.Integer(readonly=True, aggregator=False, help="How often delivering it has failed.")
+    hold_failures = fields.Integer(
+        default=0, readonly=True, aggregator=False, help="How often the SII did not take it while it was held."
+    )
     retry_at = fields.Datetime(string="Next Attempt On", readonly=True)
     error_type = fields.Char(readonly=True, help="Class of the last failure, for the retry queue.")
     split_envio_id = fields.Many2one(
@@ -145,7 +148,9 @@ class DteDocument(models.Model):
         " WHERE state = 'to_send' AND queued_at IS NOT NULL AND split_envio_id IS NULL"
     )
     _retry_due = models.Index("(company_id, environment, retry_at, id) WHERE state = 'retry'")
-    _held = models.Index("(company_id, environment, failures, issue_date, signed_at, id) WHERE state = 'contingency'")
+    _held = models.Index(
+        "(company_id, environment, hold_failures, issue_date, signed_at, id) WHERE state = 'contingency'"
+    )
     _untold = models.Index("(id) WHERE told IS NOT TRUE")
 
     @api.depends("document_type_id", "folio")
@@ -290,14 +295,12 @@ class DteDocument(models.Model):
             return self._sentence("other_environment", environment=labels[self.environment])
         if self.state in ("to_send", "retry", "contingency") and waiting:
             return self._sentence("waiting", document=waiting[0].display_name)
-        if self.state == "contingency" or self.state == "retry" or (self.state == "to_send" and self.queued_at):
-            held = self._explain_contingency()
-            if held:
-                return held
         if self.state in ("to_send", "retry", "contingency") and self.env["dte.pause"]._is_paused(
             self.company_id, self.environment
         ):
             return self._sentence("paused")
+        if self.state == "contingency" or self.state == "retry" or (self.state == "to_send" and self.queued_at):
+            return self._explain_contingency()
         return ""
 
     def _explain_contingency(self) -> str:

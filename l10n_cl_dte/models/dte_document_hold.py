@@ -13,8 +13,10 @@ HOLD_BATCH = 500
 HOLD_TRIES = 5
 # Who presses Send DTE for more documents than this finds the notes on the invoices a moment later.
 TELL_NOW = 20
-# What has failed since it was held comes after the others, so that it keeps nobody back; else the oldest date first.
-DRAIN_ORDER = "failures, issue_date, signed_at, id"
+# The oldest date first; but what the SII itself did not take comes after the others, so that it keeps nobody back.
+DRAIN_ORDER = "hold_failures, issue_date, signed_at, id"
+# Failures of the line say nothing about a document.
+_OF_THE_LINE = ("timeout", "connection")
 
 
 class DteDocument(models.Model):
@@ -51,6 +53,7 @@ class DteDocument(models.Model):
                 kinds.append((self._retries_domain(company), RETRY_ORDER))
             for domain, order in kinds:
                 if not self._hold_in_batches(contingency, domain, order):
+                    self.env["dte.envio"]._wake_job()
                     return
 
     @api.model
@@ -78,17 +81,15 @@ class DteDocument(models.Model):
     def _hold(self, contingency, error=None):
         """Keep these back. The caller holds their locks.
 
-        :param error: why an upload of theirs failed just now; those that failed go after the others
+        :param error: why an upload of theirs failed just now
         """
-        for failures, group in self.grouped("failures").items():
-            failed = {"failures": failures + 1, "error_type": error.error_type} if error else {"failures": 0}
+        values = {"failures": 0, "retry_at": False, "is_contingency": True}
+        if error:
+            values["error_type"] = error.error_type
+        counts = bool(error) and error.error_type not in _OF_THE_LINE
+        for failures, group in self.grouped("hold_failures").items():
             group._set_state(
-                "contingency",
-                error and error.code,
-                error and error.params,
-                retry_at=False,
-                is_contingency=True,
-                **failed,
+                "contingency", error and error.code, error and error.params, hold_failures=failures + counts, **values
             )
         self.env["dte.contingency.pending"]._store(self, contingency.episode_id)
 

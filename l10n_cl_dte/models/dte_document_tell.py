@@ -47,6 +47,9 @@ class DteDocument(models.Model):
         while batch := self.search([*domain, ("id", "not in", seen.ids)], order="id", limit=TELL_BATCH):
             seen |= batch
             batch._tell_and_commit()
+            if not self.env["ir.cron"]._commit_progress():
+                self.env["dte.envio"]._wake_job()
+                return
 
     def _tell(self):
         # The lock keeps a sender from claiming one of them now; a sender at work is left alone, its result comes.

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from ..libs.exceptions import DteError, NotDelivered
@@ -48,13 +49,16 @@ class DteEnvio(models.Model):
     def _reconcile_due(self):
         """Ask about every upload without an answer whose time has come, one commit each."""
         now = fields.Datetime.now()
+        answering = self.env["dte.contingency"]._answering_domain()
+        is_due = Domain("due_at", "=", False) | Domain("due_at", "<=", now)
         due = self.search(
-            [("state", "in", ("sending", "unknown")), "|", ("due_at", "=", False), ("due_at", "<=", now)],
+            Domain("state", "in", ("sending", "unknown")) & is_due & answering,
             order="due_at, id",
             limit=RECONCILE_LIMIT,
         )
-        orphans = self.search([("state", "=", "sending"), ("id", "not in", due.ids)], order="id", limit=RECONCILE_LIMIT)
-        clients, away = {}, self.env["dte.contingency"]._lines_away()
+        sending = Domain("state", "=", "sending") & Domain("id", "not in", due.ids) & answering
+        orphans = self.search(sending, order="id", limit=RECONCILE_LIMIT)
+        clients, away = {}, set()
         for envio in due | orphans:
             line = (envio.company_id.id, envio.environment)
             if line not in away and not envio._reconcile_safely(clients):

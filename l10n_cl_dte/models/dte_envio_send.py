@@ -106,8 +106,9 @@ class DteEnvio(models.Model):
         foreign = documents.filtered_domain(documents._ask_first_domain(company))
         if not halves and not foreign and not documents.search_count(domain, limit=1):
             return
+        environment = company.dte_environment
         line = self._open_line_for_person(company, documents, foreign)
-        if not line:
+        if not line or company.dte_environment != environment:
             return
         for half in halves:
             half._claim_half(line.credentials)._send(line.client)

@@ -90,15 +90,18 @@ class DteEnvio(models.Model):
         return 0, False
 
     def _serve_turn(self, company, lines, retries):
-        if company.id not in lines:
+        key = (company.id, company.dte_environment)
+        if key not in lines:
             problems = company._dte_find_problems()
             if problems:
                 texts = [company._dte_describe_problem(problem) for problem in problems]
                 raise ConfigurationError("company_incomplete", problems=" ".join(texts))
-            lines[company.id] = self._open_line(company)
+            lines[key] = self._open_line(company)
             # The login may have taken a while: claim from what is there now.
             self.env["ir.cron"]._commit_progress()
-        line = lines[company.id]
+            if company.dte_environment != key[1]:
+                return 0, False
+        line = lines[key]
         half = self._claim_half_of(company, line.credentials)
         sent, go_on = self._send_turn(half or self._claim_fresh(company, line.credentials), line)
         if retries and go_on:

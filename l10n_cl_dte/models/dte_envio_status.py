@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from ..libs.exceptions import DteError, NotDelivered
@@ -39,9 +40,10 @@ class DteEnvio(models.Model):
     @api.model
     def _cron_check_status(self):
         """Ask about every envelope that waits for a verdict, one commit each; one bad answer stops nobody."""
-        due = self.search([("state", "=", "sent")], order="polled_at ASC NULLS FIRST, id", limit=POLL_LIMIT)
+        waiting = Domain("state", "=", "sent") & self.env["dte.contingency"]._answering_domain()
+        due = self.search(waiting, order="polled_at ASC NULLS FIRST, id", limit=POLL_LIMIT)
         left = self.env["ir.cron"]._commit_progress(remaining=len(due))
-        clients, away = {}, self.env["dte.contingency"]._lines_away()
+        clients, away = {}, set()
         for envio in due:
             if not left:
                 return

@@ -112,9 +112,26 @@ class TestBreaker(BreakerCommon):
         self.assertFalse(self.contingency())
 
     def test_other_environment(self):
+        """Where nothing is issued any more, an outage holds nothing back."""
         self.call("timeout", "timeout", "timeout", environment="certification")
-        self.assertEqual(self.contingency().mapped("environment"), ["certification"])
-        self.assertFalse(self.status()["enabled"])
+        self.assertFalse(self.contingency())
+
+    def test_an_environment_that_was_left(self):
+        self.call("timeout", "timeout", "timeout")
+        self.company.sudo().write(
+            {"dte_environment": "certification", "dte_certification_resolution_date": "2026-01-02"}
+        )
+        self.run_contingency()
+        contingency = self.contingency()
+        self.assertEqual((contingency.breaker, contingency.enabled), ("closed", False))
+        self.assertTrue(contingency.episode_id.ended_at)
+
+    def test_questions_alone(self):
+        """The SII takes documents; only its questions fail."""
+        self.call("timeout", "timeout", "timeout", "timeout", service="envelope_status")
+        self.assertFalse(self.contingency())
+        self.call("timeout")
+        self.assertEqual(self.breaker(), "open")
 
     def test_no_address_is_no_outage(self):
         """Nobody was called, so nothing failed."""
@@ -140,7 +157,7 @@ class TestBreaker(BreakerCommon):
         self.call("timeout", "timeout", "timeout")
         status = self.enable("maintenance", "aviso del SII")
         self.assertFalse(status["automatic"])
-        self.assertIn("set by", status["message"])
+        self.assertIn("taken over by", status["message"])
         self.probe(3)
         self.assertEqual(self.breaker(), "closed")
         self.assertTrue(self.contingency().enabled)
@@ -267,8 +284,9 @@ class TestDrain(BreakerCommon):
         self.probe(2)
         self.assertEqual(self.breaker(), "open")
         self.assertEqual(set(moves.mapped("dte_status")), {"contingency"})
-        self.assertEqual(sorted(moves.dte_document_id.mapped("failures")), [0, 0, 1])
-        [failed] = moves.filtered(lambda move: move.dte_document_id.failures)
+        self.assertEqual(sorted(moves.dte_document_id.mapped("hold_failures")), [0, 0, 1])
+        self.assertEqual(set(moves.dte_document_id.mapped("failures")), {0}, "no attempt is used up")
+        [failed] = moves.filtered(lambda move: move.dte_document_id.hold_failures)
         self.probe(2)
         self.assertEqual(set(moves.mapped("dte_status")), {"sent"})
         tried = self.env["dte.envio"].search([("document_count", "=", 1), ("state", "=", "sent")])
@@ -365,6 +383,8 @@ class TestDrain(BreakerCommon):
         self.probe(2)
         self.assertEqual(sorted(moves.mapped("dte_status")), ["contingency", "to_send"])
         self.assertTrue(self.env["dte.pause"]._is_paused(self.company, "simulator"))
+        self.assertIn("Sending is paused", self.status()["message"])
+        self.assertIn("Sending is paused", moves[0].dte_message)
         self.run_contingency()
         self.run_job()
         self.assertEqual(set(moves.mapped("dte_status")), {"contingency"})

@@ -201,7 +201,7 @@ class TestContingency(ContingencyCommon):
         with self.committing() as env:
             corrected.with_env(env).action_dte_correct()
         self.assertEqual(corrected.state, "draft")
-        self.assertEqual(self.held(corrected).state, "failed")
+        self.assertEqual(self.held(corrected).state, "corrected")
         self.assertEqual(self.status()["waiting"], 0)
 
     def test_refused_envelope_in_contingency(self):

@@ -26,8 +26,15 @@ export class ContingencyUpload extends Component {
         // phase: ready, running, pausing, paused, stopped, done
         this.state = useState({ phase: "ready", total: 0, remaining: 0, failed: 0, message: "" });
         onMounted(() => {
-            if (left.has(this.companyId) || this.props.record.data.is_uploading) {
+            const remaining = this.props.record.data.waiting;
+            if (this.props.record.data.is_uploading) {
                 this.start();
+            } else if (left.has(this.companyId) && remaining) {
+                // It goes on when somebody presses Continue: whoever looks in again has not said so.
+                const total = left.get(this.companyId) + remaining;
+                Object.assign(this.state, { phase: "paused", total, remaining });
+            } else {
+                left.delete(this.companyId);
             }
         });
         onWillUnmount(() => {

@@ -101,7 +101,7 @@ registry.category("web_tour.tours").add("dte_contingency_send_tour", {
         },
         {
             content: "And counted",
-            trigger: "div[name='dte_contingency_banner']:contains('wait to be sent')",
+            trigger: "div[name='dte_contingency_banner']:contains('waiting for the SII')",
         },
     ],
 });
