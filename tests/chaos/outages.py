@@ -16,8 +16,8 @@ WAYS = ("refused", "hung", "dropped")
 QUICK_WAYS = ("refused",)
 # What meets the drain when the SII is back.
 DRAINS = ("outage", "kill_during_upload", "kill_accepted")
-# Documents from which on hung and dropped connections both come, and from which on everything comes twice.
-MEDIUM, LARGE = 100, 200
+# Documents from which on hung and dropped connections both come, nothing is shortened, and everything comes twice.
+MEDIUM, LARGE, HUGE = 100, 200, 600
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Act:
 
 
 def make_acts(dice, documents: int) -> list[Act]:
-    """Return every kind of act in any order, each way of being away with another drain; in a large run all of it twice.
+    """Return every kind of act in any order, each way of being away with another drain; in a huge run all of it twice.
 
     In a small run one of the ways in which packets are swallowed stands for both.
     """
@@ -41,7 +41,7 @@ def make_acts(dice, documents: int) -> list[Act]:
     kill = dice.choice(DRAINS[1:])
     drains = dice.sample(DRAINS if documents >= MEDIUM else (DRAINS[0], kill), len(ways))
     acts = []
-    for turn in range(2 if documents >= LARGE else 1):
+    for turn in range(2 if documents >= HUGE else 1):
         own = drains[turn:] + drains[:turn]
         chosen = [Act(way, drain) for way, drain in zip(ways, own, strict=True)]
         chosen += [Act("flapping"), Act("one_company")]

@@ -233,7 +233,7 @@ def test_an_end_with_documents_held_is_a_problem(watched):
 
 
 @pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize("documents", [60, 150, 300])
+@pytest.mark.parametrize("documents", [60, 150, 300, 600])
 def test_every_kind_of_outage_is_played_and_every_document_issued(documents, seed):
     made = plan.make("outage", documents, seed)
     assert made == plan.make("outage", documents, seed)
