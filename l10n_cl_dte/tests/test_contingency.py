@@ -152,8 +152,10 @@ class TestContingency(ContingencyCommon):
         self.fault("upload_status", status=7, detail="LSX-00213", count=1)
         self.send(moves)
         self.enable()
-        self.run_job()
-        self.send(moves)
+        with patch.object(SiiClient, "authenticate") as login:
+            self.run_job()
+            self.send(moves)
+        login.assert_not_called()
         self.assertEqual(len(self.uploads()), 1)
         self.assertEqual(set(moves.mapped("dte_status")), {"to_send"})
         self.assertIn("uploads what waits or ends the contingency", moves[0].dte_message)
