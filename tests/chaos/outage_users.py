@@ -81,7 +81,7 @@ class OutageUser(User):
             while self._script.waits(number, MOMENT * self._dice.uniform(0.5, 1.5)):
                 self._press_again()
             for task in tasks:
-                self._do(task)
+                self.do(task)
             self.finished = number + 1
         while not self._script.over:
             time.sleep(MOMENT)

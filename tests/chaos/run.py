@@ -87,13 +87,13 @@ def run(stage: Stage, chosen: plan.Plan) -> dict:
     play = play_outages if chosen.acts else play_mishaps
     crowd, figures, problems = play(stage, chosen, gate, aftermath)
     problems += crowd.problems()
-    if not aftermath.reach(chosen.documents):
+    if not aftermath.reach(crowd.documents):
         problems.append("the system did not come to rest")
     say(f"  rest        {clock.moved / 3600:.1f} hours have passed, {aftermath.turns} turns")
     books = snapshot.take(stage)
     issued = len({document.move_id for document in books.documents})
-    if issued != chosen.documents:
-        problems.append(f"{issued} invoices have a document, {chosen.documents} were to be issued")
+    if issued != crowd.documents:
+        problems.append(f"{issued} invoices have a document, {crowd.documents} were to be issued")
     findings = compare.compare(books)
     if chosen.acts:
         kept = snapshot.take_incidents(stage)
@@ -161,5 +161,6 @@ def late_mishaps(crowd: Crowd, aftermath: Aftermath, disturber: Disturber) -> li
     """Go on until everything of the plan has happened; return what has not."""
     until = time.monotonic() + LATE_SECONDS
     while disturber.waiting() and disturber.is_alive() and not crowd.problems() and time.monotonic() < until:
+        crowd.issue_more()
         aftermath.turn()
     return sorted(Counter(disturber.waiting()))

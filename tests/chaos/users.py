@@ -79,9 +79,9 @@ class User(threading.Thread):
 
     def _work(self):
         for task in self._tasks:
-            self._do(task)
+            self.do(task)
 
-    def _do(self, task: Task):
+    def do(self, task: Task):
         invoices = tuple(order for order in task.orders if not order.origin)
         if invoices:
             self._insist(lambda: self._enter(invoices))
@@ -227,10 +227,23 @@ class Crowd:
     def __init__(self, plan: Plan, users: list[User]):
         self.users = users
         self._documents = plan.documents
+        self._more = 0
 
     def start(self) -> None:
         for user in self.users:
             user.start()
+
+    @property
+    def documents(self) -> int:
+        """How many documents there are to be."""
+        return self._documents + self._more
+
+    def issue_more(self) -> None:
+        """Issue one more invoice after the users have gone, so that what is still to go wrong meets work."""
+        user = self.users[self._more % len(self.users)]
+        self._more += 1
+        order = Order(f"MORE-{self._more:04d}.", "33", (("Producto de más", 1.0, 1000.0),), 0)
+        user.do(Task((order,), asks=False))
 
     @property
     def at_work(self) -> bool:
