@@ -31,6 +31,7 @@ from . import (
     dte_document_tell,
     dte_envio,
     dte_envio_adopt,
+    dte_envio_poll,
     dte_envio_reconcile,
     dte_envio_send,
     dte_envio_serve,

@@ -388,7 +388,7 @@ class AccountMove(models.Model):
         document = self.sudo().dte_document_id  # sudo: readers of the invoice may know how it stands
         if document.superseded or document.state == "contingency":
             alerts["dte_status"] = {"level": "info", "message": document.message}
-        elif document.state in ("failed", "rejected", "unknown", "retry"):
+        elif document.state in ("failed", "rejected", "no_answer", "unknown", "retry"):
             alerts["dte_status"] = {
                 "level": "danger" if document.state in ("failed", "rejected") else "warning",
                 "message": document.message,

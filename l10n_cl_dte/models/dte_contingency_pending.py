@@ -13,7 +13,7 @@ LATE = timedelta(days=3)
 # So long before a month ends its documents leave first: the tax period of a document should not end before it is sent.
 MONTH_END = timedelta(days=2)
 _STATE_OF = {"contingency": "held", "retry": "released", "to_send": "released", "failed": "failed"}
-_DELIVERED = ("sent", "accepted", "objected", "rejected")
+_DELIVERED = ("sent", "no_answer", "accepted", "objected", "rejected")
 
 
 class DteContingencyPending(models.Model):
