@@ -66,7 +66,7 @@ class DteContingency(models.Model):
     @api.model
     def _drainable(self):
         """Return where held documents leave by themselves: the SII answers, and no person holds them back."""
-        closed = self.search([("breaker", "=", "closed"), "|", ("enabled", "=", False), ("automatic", "=", True)])
+        closed = self.search([("breaker", "=", "closed")])
         return closed.filtered(lambda contingency: contingency._may_drain() and contingency._has_held())
 
     def _may_drain(self) -> bool:

@@ -95,6 +95,7 @@ class TestContingency(ContingencyCommon):
         result = self.as_manager("upload_pending_batch")
         self.assertEqual((result["uploaded"], result["failed"], result["remaining"]), (2, 0, 0))
         self.assertEqual(set(moves.mapped("dte_status")), {"sent"})
+        self.run_contingency()
         self.assertTrue(self.contingency().enabled, "what a person switched on, a person switches off")
         status = self.as_manager("disable_contingency")
         self.assertFalse(status["enabled"])
