@@ -20,6 +20,7 @@ from . import (
     test_messages,
     test_notes,
     test_partner,
+    test_poll,
     test_posting,
     test_queue,
     test_reconcile,
