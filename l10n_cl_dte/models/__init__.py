@@ -2,6 +2,7 @@
 from . import (
     account_journal,
     account_move,
+    account_move_banner,
     account_move_correct,
     account_move_dte,
     account_move_line,
@@ -22,6 +23,7 @@ from . import (
     dte_contingency_episode,
     dte_contingency_event,
     dte_contingency_pending,
+    dte_contingency_print,
     dte_document,
     dte_document_adopt,
     dte_document_correct,
@@ -49,5 +51,6 @@ from . import (
     res_company_delivery,
     res_config_settings,
     res_config_settings_archive,
+    res_config_settings_contingency,
     res_partner,
 )

@@ -121,7 +121,7 @@ class DteContingency(models.Model):
             since = format_datetime(self.env, status["since"], dt_format="short")
             texts.append(self.env._("In contingency since %s: documents are issued and kept, and leave later.", since))
         if status["waiting"]:
-            texts.append(self.env._("%s documents wait to be sent to the SII.", status["waiting"]))
+            texts.append(self.env._("Documents waiting for the SII: %s.", status["waiting"]))
         return " ".join(texts)
 
     def _describe(self, status: dict) -> str:
@@ -130,7 +130,7 @@ class DteContingency(models.Model):
         if status["waiting"]:
             texts.append(
                 self.env._(
-                    "%(count)s documents wait; the oldest was issued on %(date)s.",
+                    "Documents waiting: %(count)s, the oldest of %(date)s.",
                     count=status["waiting"],
                     date=format_date(self.env, status["oldest"]),
                 )
@@ -138,7 +138,7 @@ class DteContingency(models.Model):
         if status["urgent"]:
             texts.append(
                 self.env._(
-                    "%s of them are late: the SII notes a repair when it receives a document more than 3 days after "
+                    "Late: %s. The SII notes a repair when it receives a document more than 3 days after "
                     "its date, and the month of its date should not end before it is sent. They leave first.",
                     status["urgent"],
                 )
@@ -165,7 +165,7 @@ class DteContingency(models.Model):
             since=since, user=status["by"], reason=reasons.get(status["reason"], ""),
         )  # fmt: skip
         if status["comment"]:
-            text += f" {status['comment']}"
+            text += f" {status['comment'].strip().rstrip('.')}."
         return f"{text} {self.env._('Documents wait until a person uploads them or ends the contingency.')}"
 
     # -- people switch it --

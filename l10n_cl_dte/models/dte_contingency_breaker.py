@@ -3,6 +3,7 @@
 
 closed --failures in a row--> open --two good probes--> half open --an upload comes through--> closed
 half open --a call fails--> open
+closed, while the drain is at work --no connection, or no answer in time--> open
 
 Only the line counts: timeouts, connections, answers that are none. What the SII says about a document, a certificate or
 a permission is an answer.
@@ -26,6 +27,9 @@ _logger = logging.getLogger(__name__)
 FAILED = ("timeout", "connection", "unavailable")
 # An upload with one of these outcomes proves that the SII is there.
 ANSWERED = ("ok", "validation", "certificate")
+# While what was held leaves, one of these is enough. Not "unavailable", which may be about one document.
+LINE = ("timeout", "connection")
+LEAVING = ("upload", "login")
 GOOD_PROBES = 2
 # A good probe is confirmed so much later.
 CONFIRM = timedelta(seconds=30)
@@ -61,6 +65,9 @@ class DteContingency(models.Model):
                 contingency._set_breaker("closed")
             elif contingency.breaker == "half_open" and outcome in FAILED:
                 contingency._set_breaker("open", outcome=outcome, service=service)
+        elif contingency.enabled and contingency.automatic and service in LEAVING and outcome in LINE:
+            # It was just back, and what leaves meets nobody: nothing else shall wait for it.
+            contingency._set_breaker("open", outcome=outcome, service=service)
         elif outcome in FAILED and self._is_down(company, environment, contingency.breaker_since):
             contingency = contingency or self._of_or_new(company, environment)
             params = {"count": company.dte_breaker_failures, "outcome": outcome, "service": service}

@@ -158,7 +158,13 @@ class DteContingency(models.Model):
         company = self._company()
         contingency = self._of(company, company.dte_environment)
         if not contingency or not contingency._has_held():
-            return {"uploaded": 0, "failed": 0, "remaining": 0, "message": self.env._("No document waits.")}
+            remaining = self.env["dte.contingency.pending"]._waiting_figures(company)[0]
+            message = self.env._("No document waits.")
+            if remaining:
+                message = self.env._(
+                    "All that can leave now is sent; %s documents wait for those that they correct.", remaining
+                )
+            return {"uploaded": 0, "failed": 0, "remaining": remaining, "message": message}
         problems = company._dte_find_problems()
         if problems:
             raise UserError("\n".join(company._dte_describe_problem(problem) for problem in problems))

@@ -9,7 +9,7 @@ from odoo.exceptions import UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import format_datetime, format_duration
 
-from ..const import ENVIRONMENTS
+from ..const import ENVIRONMENTS, SANTIAGO
 from . import dte_messages
 from .dte_contingency import REASONS
 
@@ -85,11 +85,12 @@ class DteContingencyEpisode(models.Model):
         found = {(episode.id, state): (count, oldest) for episode, state, count, oldest in groups}
         for episode in self:
             counts = {
-                state: found.get((episode.id, state), (0, None)) for state in ("held", "uploaded", "released", "failed")
+                state: found.get((episode.id, state), (0, None))
+                for state in ("held", "unknown", "uploaded", "released", "failed")
             }
             episode.held_count = sum(count for count, _oldest in counts.values())
             episode.uploaded_count = counts["uploaded"][0]
-            episode.waiting_count = counts["held"][0]
+            episode.waiting_count = counts["held"][0] + counts["unknown"][0]
             episode.failed_count = counts["failed"][0] + counts["released"][0]
             episode.oldest_issue_date = min((oldest for _count, oldest in counts.values() if oldest), default=False)
 
@@ -120,7 +121,8 @@ class DteContingencyEpisode(models.Model):
         """Tell the managers about episodes that opened, last for long or ended. Commits each."""
         for episode in self.search([("told_end", "=", False)]):
             try:
-                if episode.try_lock_for_update():
+                # allow_referencing: documents that are being held must not wait until the mails are written
+                if episode.try_lock_for_update(allow_referencing=True):
                     episode._tell()
             except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
                 _logger.info("dte_contingency_tell_later episode=%s", episode.id)
@@ -150,7 +152,7 @@ class DteContingencyEpisode(models.Model):
 
     def _mail_managers(self, occasion: str):
         for manager in self.company_id._dte_managers():
-            own = self.with_context(lang=manager.lang, tz=manager.tz)
+            own = self.with_context(lang=manager.lang, tz=manager.tz or SANTIAGO.key)
             subject, lines = own._letter(occasion)
             body = Markup().join(Markup("<p>%s</p>") % line for line in lines)
             own.message_notify(
@@ -174,11 +176,11 @@ class DteContingencyEpisode(models.Model):
         if self.drill:
             subject = self.env._("[Drill] %s", subject)
         lines = [
-            self.env._("Since: %s.", format_datetime(self.env, self.started_at, dt_format="short")),
-            self.env._("Cause: %s", " ".join(filter(None, (self.trigger, self.comment)))),
+            self.env._("Since: %s", format_datetime(self.env, self.started_at, dt_format="short")),
+            self.env._("Cause: %s", ". ".join(filter(None, (self.trigger, self.comment)))),
         ]
         if self.ended_at:
-            lines.append(self.env._("Until: %s.", format_datetime(self.env, self.ended_at, dt_format="short")))
+            lines.append(self.env._("Until: %s", format_datetime(self.env, self.ended_at, dt_format="short")))
         lines.append(
             self.env._(
                 "Documents held: %(held)s. Sent: %(sent)s. Waiting: %(waiting)s. With problems: %(failed)s.",
@@ -208,7 +210,7 @@ class DteContingencyEpisode(models.Model):
     def _call_managers(self):
         for manager in self.company_id._dte_managers():
             # quick update: the mail about the contingency says it already
-            own = self.with_context(lang=manager.lang, tz=manager.tz, mail_activity_quick_update=True)
+            own = self.with_context(lang=manager.lang, tz=manager.tz or SANTIAGO.key, mail_activity_quick_update=True)
             subject, lines = own._letter("lasts" if self.started_at <= fields.Datetime.now() - LONG else "opened")
             own.activity_schedule(
                 _ACTIVITY,

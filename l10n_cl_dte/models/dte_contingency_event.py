@@ -46,7 +46,9 @@ class DteContingencyEvent(models.Model):
         return dte_messages.describe_calls(self.env, self.params)
 
     def write(self, vals):
-        raise UserError(self.env._("The record of a contingency cannot be changed."))
+        if vals:
+            raise UserError(self.env._("The record of a contingency cannot be changed."))
+        return super().write(vals)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never(self):

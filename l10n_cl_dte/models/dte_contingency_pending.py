@@ -12,7 +12,13 @@ from ..const import ENVIRONMENTS
 LATE = timedelta(days=3)
 # So long before a month ends its documents leave first: the tax period of a document should not end before it is sent.
 MONTH_END = timedelta(days=2)
-_STATE_OF = {"contingency": "held", "retry": "released", "to_send": "released", "failed": "failed"}
+_STATE_OF = {
+    "contingency": "held",
+    "unknown": "unknown",
+    "retry": "released",
+    "to_send": "released",
+    "failed": "failed",
+}
 _DELIVERED = ("sent", "no_answer", "accepted", "objected", "rejected")
 
 
@@ -42,7 +48,13 @@ class DteContingencyPending(models.Model):
     document_state = fields.Selection(related="document_id.state", string="SII Status")
     stored_date = fields.Datetime(string="Held On", required=True, readonly=True, default=fields.Datetime.now)
     state = fields.Selection(
-        [("held", "Waiting"), ("uploaded", "Sent"), ("released", "Left to the retries"), ("failed", "Needs attention")],
+        [
+            ("held", "Waiting"),
+            ("unknown", "Outcome unknown"),
+            ("uploaded", "Sent"),
+            ("released", "Left to the retries"),
+            ("failed", "Needs attention"),
+        ],
         required=True,
         readonly=True,
         default="held",

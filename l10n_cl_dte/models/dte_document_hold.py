@@ -3,9 +3,14 @@
 
 from odoo import api, models
 from odoo.fields import Domain
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+
+from .dte_document_send import FRESH_ORDER, RETRY_ORDER
 
 # Held documents put aside in one transaction.
 HOLD_BATCH = 500
+# How often it is tried when somebody else writes the record of the episode.
+HOLD_TRIES = 5
 # Who presses Send DTE for more documents than this finds the notes on the invoices a moment later.
 TELL_NOW = 20
 # What has failed since it was held comes after the others, so that it keeps nobody back; else the oldest date first.
@@ -23,7 +28,12 @@ class DteDocument(models.Model):
     @api.model
     def _hold_domain(self, company) -> Domain:
         """Return the documents of a company that contingency holds back: those that somebody asked to send."""
-        return self._fresh_domain(company) | (self._sendable_domain(company) & Domain("state", "=", "retry"))
+        return self._fresh_domain(company) | self._retries_domain(company)
+
+    @api.model
+    def _retries_domain(self, company) -> Domain:
+        """Return the documents of a company that are to be tried again, now or later."""
+        return self._sendable_domain(company) & Domain("state", "=", "retry")
 
     @api.model
     def _hold_due(self):
@@ -35,15 +45,35 @@ class DteDocument(models.Model):
             company = contingency.company_id
             if company.dte_environment != contingency.environment:
                 continue
-            domain = self._hold_domain(company) if contingency._keeps() else self._fresh_domain(company)
-            while batch := self.search(domain, order="id", limit=HOLD_BATCH):
+            # Each in the order of its index: together they would be looked for among all documents.
+            kinds = [(self._fresh_domain(company), FRESH_ORDER)]
+            if contingency._keeps():
+                kinds.append((self._retries_domain(company), RETRY_ORDER))
+            for domain, order in kinds:
+                if not self._hold_in_batches(contingency, domain, order):
+                    return
+
+    @api.model
+    def _hold_in_batches(self, contingency, domain, order) -> bool:
+        """Hold what a domain gives; False when the job's time is over. Commits each batch."""
+        conflicts = 0
+        while batch := self.search(domain, order=order, limit=HOLD_BATCH):
+            try:
                 locked = batch.try_lock_for_update()
                 locked._hold(contingency)
-                if not self.env["ir.cron"]._commit_progress():
-                    return
-                if locked != batch:
-                    # Somebody else is at work on the others: the next run finds them.
-                    break
+                go_on = self.env["ir.cron"]._commit_progress()
+            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+                self.env.cr.rollback()
+                conflicts += 1
+                if conflicts == HOLD_TRIES:
+                    raise
+                continue
+            if not go_on:
+                return False
+            if locked != batch:
+                # Somebody else is at work on the others: the next run finds them.
+                break
+        return True
 
     def _hold(self, contingency, error=None):
         """Keep these back. The caller holds their locks.
@@ -63,12 +93,27 @@ class DteDocument(models.Model):
         self.env["dte.contingency.pending"]._store(self, contingency.episode_id)
 
     def _hold_asked(self, company):
-        """Keep back those of these that may leave, because a person sends them in contingency. Commits."""
-        contingency = self.env["dte.contingency"]._of(company, company.dte_environment)
-        due = self.search(self._hold_domain(company) & Domain("id", "in", self.ids))
-        due.try_lock_for_update()._hold(contingency)
-        # The sending job tells of many; the drain may be at work already.
-        contingency._wake()
-        self.env["ir.cron"]._commit_progress()
+        """Keep back those of these that may leave, because a person sends them in contingency. Commits.
+
+        Where the record of the episode is written at the same time it is done again at once: Odoo would repeat the
+        request after a pause, and the person waits.
+        """
+        for tries_left in reversed(range(HOLD_TRIES)):
+            try:
+                self._hold_asked_once(company)
+                self.env["ir.cron"]._commit_progress()
+                break
+            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+                self.env.cr.rollback()
+                if not tries_left:
+                    raise
         if len(self) <= TELL_NOW:
             self._tell_and_commit()
+
+    def _hold_asked_once(self, company):
+        contingency = self.env["dte.contingency"]._of(company, company.dte_environment)
+        if contingency.enabled:
+            due = self.search(self._hold_domain(company) & Domain("id", "in", self.ids))
+            due.try_lock_for_update()._hold(contingency)
+        # The sending job tells of many, and sends them should contingency have ended; the drain may be at work already.
+        contingency._wake()

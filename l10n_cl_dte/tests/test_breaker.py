@@ -309,6 +309,16 @@ class TestDrain(BreakerCommon):
         self.assertEqual(self.contingency().episode_id.uploaded_count, 6)
         self.assertEqual(len(self.env["dte.contingency.episode"].search([("company_id", "=", self.company.id)])), 1)
 
+    def test_silent_again_during_the_drain(self):
+        """One upload without an answer is enough: the next calls would wait as long as this one did."""
+        self.company.sudo().dte_envio_size = 1
+        moves = self.outage(4)
+        self.fault("cut", service="upload", step="body_received", count=1, after=2)
+        self.probe(2)
+        self.assertEqual(self.breaker(), "open")
+        self.assertEqual(sorted(moves.mapped("dte_status")), ["contingency"] + ["sent"] * 2 + ["unknown"])
+        self.assertEqual(len(self.env["dte.contingency.episode"].search([("company_id", "=", self.company.id)])), 1)
+
     def test_issued_while_it_drains(self):
         """New documents queue up behind those that waited longer."""
         self.outage()

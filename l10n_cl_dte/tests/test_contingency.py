@@ -110,7 +110,7 @@ class TestContingency(ContingencyCommon):
         self.send(moves)
         status = self.as_manager("disable_contingency")
         self.assertEqual(status["waiting"], 2)
-        self.assertIn("2 documents wait", status["message"])
+        self.assertIn("Documents waiting: 2", status["message"])
         self.assertIn("leaves by itself within minutes", moves[0].dte_message)
         result = self.as_manager("upload_pending_batch", 1)
         self.assertEqual((result["uploaded"], result["remaining"]), (1, 1))

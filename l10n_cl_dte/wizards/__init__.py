@@ -2,6 +2,7 @@
 from . import (
     account_debit_note,
     account_move_reversal,
+    contingency_wizard,
     dte_archive_export,
     dte_archive_restore,
     dte_certificate_load,

@@ -1,5 +1,5 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-"""How fast documents go from "to send" to "sent", in a real database and over a real socket.
+"""How fast documents go from "to send" to "sent", and out of contingency, in a real database and over a real socket.
 
 The simulator answers at once and looks at the documents only after the last upload, so that its work is not measured.
 """
@@ -14,9 +14,10 @@ from dev import databases, simulator
 from dev import env as environment
 from dev.common import LOG, RUN, tail
 
-SCRIPT = Path(__file__).parent / "deliver.py"
+HERE = Path(__file__).parent
 
 FLOORS = {"delivery_batching_factor": 5.0}
+BARS = {"drain_growth_mb": 150.0, "contingency_wizard_ms": 1000.0}
 MEANING = {
     "delivery_batched_docs_s": 'documents per second from "to send" to "sent", 50 in an envelope',
     "delivery_single_docs_s": "the same, one in an envelope, with one token for all",
@@ -25,25 +26,24 @@ MEANING = {
     "delivery_single_uploads": "the same, one by one",
     "delivery_batched_logins": "logins used for it",
     "delivery_single_logins": "the same, one by one",
+    "hold_docs_s": "documents per second that contingency puts aside",
+    "contingency_documents": "documents held for the next figures",
+    "contingency_issue_s": "seconds that making them took, which is not measured",
+    "contingency_wizard_ms": "opening the wizard with so many held, the slowest of 5",
+    "contingency_status_ms": "get_status with so many held, the slowest of 5",
+    "drain_docs_s": "documents per second that leave contingency, 50 in an envelope, without the pause between two",
+    "drain_envelopes": "uploads used for it",
+    "drain_growth_mb": "memory of the draining process above what it needed before",
 }
 
 
-def measure(documents: int) -> dict[str, float]:
-    """Return the figures of so many documents of each kind."""
-    env = environment.load()
-    log = LOG / "bench-delivery.log"
-    LOG.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        databases.scratch(env, "bench") as database,
-        simulator.running(env, "bench-simulator", RUN / "bench-simulator") as url,
-    ):
-        result = Path(folder) / "result.json"
-        variables = {"DOCUMENTS": str(documents), "DTE_SIMULATOR_URL": url, "RESULT_FILE": str(result)}
-        code = databases.run_script(env, database, SCRIPT, log, **variables)
-        if code or not result.exists():
-            raise SystemExit(f"Nothing could be delivered (exit code {code}).\n{tail(log, 40)}\nFull log: {log}")
-        found = json.loads(result.read_text())
+def measure(documents: int, held: int) -> dict[str, float]:
+    """Return the figures of so many documents of each kind, and of so many held ones."""
+    return _delivery(documents) | _contingency(held)
+
+
+def _delivery(documents: int) -> dict[str, float]:
+    [found] = _run(documents, "deliver.py")
     figures = {}
     for kind, one in found.items():
         figures[f"delivery_{kind}_docs_s"] = documents / one["seconds"]
@@ -51,3 +51,38 @@ def measure(documents: int) -> dict[str, float]:
         figures[f"delivery_{kind}_logins"] = float(one["logins"])
     factor = figures["delivery_batched_docs_s"] / figures["delivery_single_docs_s"]
     return figures | {"delivery_batching_factor": factor}
+
+
+def _contingency(documents: int) -> dict[str, float]:
+    made, drained = _run(documents, "hold.py", "drain.py")
+    return {
+        "hold_docs_s": documents / made["hold_seconds"],
+        "contingency_documents": float(documents),
+        "contingency_issue_s": made["issue_seconds"],
+        "contingency_wizard_ms": drained["wizard_seconds"] * 1000,
+        "contingency_status_ms": drained["status_seconds"] * 1000,
+        "drain_docs_s": documents / drained["seconds"],
+        "drain_envelopes": float(drained["envelopes"]),
+        "drain_growth_mb": drained["growth_mb"],
+    }
+
+
+def _run(documents: int, *scripts: str) -> list[dict]:
+    """Run scripts one after the other in a fresh database with a simulator; return what each one wrote."""
+    env = environment.load()
+    LOG.mkdir(parents=True, exist_ok=True)
+    results = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        databases.scratch(env, "bench") as database,
+        simulator.running(env, "bench-simulator", RUN / "bench-simulator") as url,
+    ):
+        for script in scripts:
+            log = LOG / f"bench-{Path(script).stem}.log"
+            result = Path(folder) / f"{script}.json"
+            variables = {"DOCUMENTS": str(documents), "DTE_SIMULATOR_URL": url, "RESULT_FILE": str(result)}
+            code = databases.run_script(env, database, HERE / script, log, **variables)
+            if code or not result.exists():
+                raise SystemExit(f"{script} failed (exit code {code}).\n{tail(log, 40)}\nFull log: {log}")
+            results.append(json.loads(result.read_text()))
+    return results

@@ -235,7 +235,7 @@ def measure(bench: Bench, passes: int) -> dict[str, float]:
         costs = {name: min(cost, costs.get(name, cost)) for name, cost in found.items()}
         growths.append(_growths(found))
         figures = fixed | costs | {name: statistics.median(row[name] for row in growths) for name in growths[0]}
-        if number >= passes and not over_the_bar(figures):
+        if number >= passes and not over_the_bar(figures, BARS):
             break
     return figures | {
         "rsa_us": statistics.median(bench.clock.rsa) * 1_000_000,
@@ -243,8 +243,8 @@ def measure(bench: Bench, passes: int) -> dict[str, float]:
     }
 
 
-def over_the_bar(figures: dict[str, float]) -> list[str]:
-    return [name for name, bar in BARS.items() if figures[name] > bar]
+def over_the_bar(figures: dict[str, float], bars: dict[str, float]) -> list[str]:
+    return [name for name, bar in bars.items() if figures[name] > bar]
 
 
 def under_the_floor(figures: dict[str, float]) -> list[str]:
@@ -288,8 +288,8 @@ def load_schemas() -> xsd_validator.SchemaSet:
 
 def show(figures: dict[str, float]) -> list[str]:
     """Print the table and return the names of the figures that miss their bar."""
-    missed = over_the_bar(figures) + under_the_floor(figures)
-    bars = {name: f"at most {bar:g}" for name, bar in BARS.items()}
+    missed = over_the_bar(figures, BARS | delivery.BARS) + under_the_floor(figures)
+    bars = {name: f"at most {bar:g}" for name, bar in (BARS | delivery.BARS).items()}
     bars |= {name: f"at least {floor:g}" for name, floor in delivery.FLOORS.items()}
     for name, meaning in (MEANING | delivery.MEANING).items():
         mark = "MISSED" if name in missed else ""
@@ -305,7 +305,7 @@ def main() -> int:
     schemas = load_schemas()
     clock = Clock(authority.rsa_key(), ROUNDS)
     figures = measure(Bench(clock, schemas), 8 if options.short else 24)
-    figures |= delivery.measure(200 if options.short else 1000)
+    figures |= delivery.measure(200, 500) if options.short else delivery.measure(1000, 10_000)
     missed = show(figures)
     options.result.parent.mkdir(parents=True, exist_ok=True)
     options.result.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")

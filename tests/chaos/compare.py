@@ -10,7 +10,7 @@ VALID = ("accepted", "objected")
 VERDICTS = (*VALID, "rejected")
 REFUSED_WHOLE = ("RSC", "RFR", "RCT", "RCO", "RCH")
 TRANSIENT = {
-    "dte_document": ("to_send", "sending", "sent", "unknown", "retry"),
+    "dte_document": ("to_send", "contingency", "sending", "sent", "unknown", "retry"),
     "dte_envio": ("sending", "unknown", "planned"),
     "dte_failed_queue": ("pending", "retrying"),
 }

@@ -20,12 +20,22 @@ SHIFTED = (
     ("dte_envio", "first_attempted_at"),
     ("dte_envio", "due_at"),
     ("dte_envio", "polled_at"),
+    ("dte_envio", "next_poll_date"),
     ("dte_document", "queued_at"),
     ("dte_document", "retry_at"),
     ("dte_backup", "file_retry_at"),
     ("dte_failed_queue", "next_retry_date"),
     ("dte_failed_queue", "last_retry_date"),
     ("dte_sii_session", "obtained_at"),
+    ("dte_sii_call", "called_at"),
+    ("dte_contingency", "breaker_since"),
+    ("dte_contingency", "probe_at"),
+    ("dte_contingency", "enabled_date"),
+    ("dte_contingency_episode", "started_at"),
+    ("dte_contingency_episode", "ended_at"),
+    ("dte_contingency_event", "happened_at"),
+    ("dte_contingency_pending", "stored_date"),
+    ("dte_contingency_pending", "uploaded_date"),
 )
 GUARDS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s"
 # A sender whose connections were cut is seen by no lock until its upload has come to its deadline.
@@ -81,33 +91,39 @@ class Clock:
         self._stage.sii.call("POST", "clock", advance_seconds=seconds)
         return True
 
-    def run_jobs(self, settle: bool = True) -> bool:
+    def run_jobs(self, settle: bool = True, only: str = "", seconds: float = 0.0) -> bool:
         """Have every job of the addon run now, by Odoo's own cron processes; False when that takes too long.
 
         :param settle: wait until no job has anything to do; with users at work there is always something
+        :param only: name of the one job that shall run
+        :param seconds: wait no longer than this
         """
+        crons = [self._job(only)] if only else self._crons
         last = self._database.value(
             "WITH made AS (INSERT INTO ir_cron_trigger (cron_id, call_at) SELECT id, now() AT TIME ZONE 'UTC'"
             " FROM ir_cron WHERE id = ANY(%s) RETURNING id) SELECT max(id) FROM made",
-            self._crons,
+            crons,
         )
-        until = time.monotonic() + (CRON_SECONDS if settle else CRON_SECONDS_IN_STORM)
+        until = time.monotonic() + (seconds or (CRON_SECONDS if settle else CRON_SECONDS_IN_STORM))
         waking = 0.0
         while time.monotonic() < until:
             if time.monotonic() > waking:
                 self._stage.wake_crons()
                 waking = time.monotonic() + 2
-            if not self._jobs_due(None if settle else last) and (not settle or self._jobs_free()):
+            if not self._jobs_due(crons, None if settle else last) and (not settle or self._jobs_free()):
                 return True
             time.sleep(0.1)
         return False
 
-    def _jobs_due(self, last: int | None) -> int:
+    def _job(self, name: str) -> int:
+        return self._database.value("SELECT res_id FROM ir_model_data WHERE module = 'l10n_cl_dte' AND name = %s", name)
+
+    def _jobs_due(self, crons: list[int], last: int | None) -> int:
         """Count what asks a job to run now, up to a row when `last` is given."""
         return self._database.value(
             "SELECT count(*) FROM ir_cron_trigger WHERE cron_id = ANY(%s) AND call_at <= now() AT TIME ZONE 'UTC'"
             " AND id <= coalesce(%s, id)",
-            self._crons,
+            crons,
             last,
         )
 

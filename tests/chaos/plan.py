@@ -1,5 +1,5 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-"""What a run does, from a seed: which documents the users issue, and which mishaps meet them in which order."""
+"""What a run does, from a seed: which documents the users issue, and which mishaps or outages meet them when."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import random
 from dataclasses import dataclass, field
 
 from tests.chaos.mishaps import ALL, Mishap
+from tests.chaos.outages import Act, make_acts
 
-SCENARIOS = ("calm", "faults")
-LEAST = {"calm": 4, "faults": 60}
+SCENARIOS = ("calm", "faults", "outage")
+LEAST = {"calm": 4, "faults": 60, "outage": 40}
 USERS = 6
 # Users of the second company: fewer, so that the two do not have the same weight.
 SECOND = (4, 5)
@@ -47,6 +48,7 @@ class Plan:
     documents: int
     work: list[list[Task]] = field(default_factory=list)
     mishaps: list[Mishap] = field(default_factory=list)
+    acts: list[Act] = field(default_factory=list)
 
 
 def company_of(user: int) -> int:
@@ -63,6 +65,8 @@ def make(scenario: str, documents: int, seed: int) -> Plan:
     plan.work = [_work(dice, user, share) for user, share in enumerate(shares)]
     if scenario == "faults":
         plan.mishaps = _mishaps(dice, documents)
+    if scenario == "outage":
+        plan.acts = make_acts(dice, documents)
     return plan
 
 

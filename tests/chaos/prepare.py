@@ -1,9 +1,9 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 """Run in Odoo's shell: two Chilean companies that issue into the simulator, with folios, customers and users.
 
-Reads CHAOS_FILE, a JSON with `documents`, `passwords` (login to password), `archive` (a folder) and `url`, and adds the
-ids that the run needs. Users have the role of a DTE user and nothing else; each company has one manager, who corrects
-documents.
+Reads CHAOS_FILE, a JSON with `documents`, `passwords` (login to password), `archive` (a folder), `envio_sizes` and
+`url`, and adds the ids that the run needs. Users have the role of a DTE user and nothing else; each company has one
+manager, who corrects documents.
 """
 
 import base64
@@ -15,8 +15,6 @@ from odoo.addons.l10n_cl_dte.tests.simulated import Simulator, make_customer, se
 
 COMPANIES = (("Comercial Aconcagua SpA", "76543210-3"), ("Servicios Ñielol Ltda.", "77654321-7"))
 TYPES = (33, 34, 56, 61)
-# Small enough that a few envelopes are needed, and that halving one takes few steps.
-ENVIO_SIZES = (20, 6)
 # The least that the setting allows: a call that hangs shall not hold a worker for long.
 UPLOAD_SECONDS = 10
 LATER_JOBS = ("ir_cron_archive_scrub", "ir_cron_archive_cleanup")
@@ -54,7 +52,7 @@ def make_company(env, simulator, number, told):
     company = company.with_env(env)
     env["account.chart.template"].try_loading("cl", company)
     set_up_company(company, simulator, rut)
-    company.write({"dte_envio_size": ENVIO_SIZES[number], "dte_upload_seconds": UPLOAD_SECONDS})
+    company.write({"dte_envio_size": told["envio_sizes"][number], "dte_upload_seconds": UPLOAD_SECONDS})
     company.dte_archive_url = told["archive"]
     journal = env["account.journal"].search([("type", "=", "sale"), ("company_id", "=", company.id)], limit=1)
     journal.dte_enabled = True

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from tests.chaos.compare import Books, Findings
+from tests.chaos.incidents import KIND, Incidents
+from tests.chaos.presses import Presses
 
 MISTAKES = ("lost", "duplicates", "wrong_status", "archive_differs", "not_at_rest")
 REPEATED = "RPT"
@@ -22,3 +24,21 @@ def describe(books: Books, findings: Findings, uploads: list[dict]) -> dict:
         "duplicates_prevented": len(prevented),
         "corrected": sum(document.superseded for document in books.documents),
     }
+
+
+def describe_incidents(incidents: Incidents, findings: Findings, envelopes: int) -> dict:
+    """Return what chaos.json shows of the records of contingency.
+
+    :param envelopes: uploads with which held documents arrived
+    """
+    return {
+        KIND: findings.counts[KIND],
+        "episodes": len(incidents.episodes),
+        "held": len(incidents.pending),
+        "drain_envelopes": envelopes,
+    }
+
+
+def describe_presses(presses: Presses) -> dict:
+    """Return what chaos.json shows of the time that Send DTE took."""
+    return {"send_in_contingency_max_s": round(presses.longest(), 2), "sends": presses.figures()}

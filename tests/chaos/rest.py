@@ -37,12 +37,15 @@ WHERE d.superseded IS NOT TRUE AND d.state NOT IN ('accepted', 'objected', 'reje
 NEXT_DUE = """
 SELECT extract(epoch FROM min(due) - now() AT TIME ZONE 'UTC')::float FROM (
     SELECT min(due_at) AS due FROM dte_envio WHERE state IN ('sending', 'unknown')
+    UNION ALL SELECT min(next_poll_date) FROM dte_envio WHERE state = 'sent'
     UNION ALL SELECT min(retry_at) FROM dte_document WHERE state = 'retry' AND superseded IS NOT TRUE
+    UNION ALL SELECT min(probe_at) FROM dte_contingency WHERE breaker = 'open'
 ) AS moments
 """
 UNREST = """
 SELECT EXISTS (SELECT FROM dte_document WHERE superseded IS NOT TRUE AND (told IS NOT TRUE
-    OR state IN ('to_send', 'sending', 'sent', 'unknown', 'retry')))
+    OR state IN ('to_send', 'contingency', 'sending', 'sent', 'unknown', 'retry')))
+OR EXISTS (SELECT FROM dte_contingency WHERE enabled OR breaker != 'closed')
 OR EXISTS (SELECT FROM dte_envio WHERE state IN ('sending', 'unknown', 'planned'))
 OR EXISTS (SELECT FROM dte_failed_queue WHERE state IN ('pending', 'retrying'))
 OR EXISTS (SELECT FROM dte_backup WHERE sealed IS NOT TRUE OR file_state = 'pending')
@@ -128,23 +131,23 @@ class Aftermath:
 
     def __init__(self, stage: Stage, clock: Clock, people: People):
         self._stage = stage
-        self._clock = clock
-        self._people = people
+        self.clock = clock
+        self.people = people
         self.turns = 0
         self._same = 0
 
     def turn(self) -> None:
         self.turns += 1
-        self._people.look()
-        self._clock.move(self.next_due())
-        self._clock.run_jobs()
+        self.people.look()
+        self.clock.move(self.next_due())
+        self.clock.run_jobs()
 
     def pass_time(self, seconds: float) -> None:
         """Let that time pass as it does in life: nothing that falls due on the way is missed by the jobs."""
-        until = self._clock.moved + seconds
-        while self._clock.moved < until:
-            self._clock.move(min(self.next_due(), JOB_SECONDS, until - self._clock.moved))
-            self._clock.run_jobs(settle=False)
+        until = self.clock.moved + seconds
+        while self.clock.moved < until:
+            self.clock.move(min(self.next_due(), JOB_SECONDS, until - self.clock.moved))
+            self.clock.run_jobs(settle=False)
 
     def next_due(self) -> float:
         """Seconds until something is due in Odoo; the interval of the verdicts when there is nothing else."""
@@ -173,6 +176,6 @@ class Aftermath:
         if self._stage.database.value(UNREST):
             return False
         # What failed or was rejected has been looked at by somebody who left it as it is.
-        before = sum(self._people.pressed.values())
-        self._people.look()
-        return sum(self._people.pressed.values()) == before
+        before = sum(self.people.pressed.values())
+        self.people.look()
+        return sum(self.people.pressed.values()) == before

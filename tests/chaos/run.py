@@ -17,12 +17,15 @@ from pathlib import Path
 
 from dev.common import LOG, RUN, Stop, locked, say, write_json
 from dev.env import Env
-from tests.chaos import compare, plan, report, snapshot
+from tests.chaos import compare, incidents, plan, report, snapshot
 from tests.chaos.disturb import Disturber
 from tests.chaos.moments import Clock
+from tests.chaos.outage import Play
+from tests.chaos.outage_users import OutageUser, Script
+from tests.chaos.presses import Presses
 from tests.chaos.rest import Aftermath, People
-from tests.chaos.stage import Stage, opened
-from tests.chaos.users import Crowd, Gate
+from tests.chaos.stage import Sizes, Stage, opened
+from tests.chaos.users import Crowd, Gate, User
 
 # Longest time for what is still armed after the last document was issued.
 LATE_SECONDS = 150.0
@@ -33,6 +36,10 @@ LEAP_SECONDS = 9 * 60.0
 LIMIT_SECONDS = 600.0
 LIMIT_SECONDS_PER_DOCUMENT = 3.0
 
+# Small envelopes, so that a drain has some. Who waits for a free process waits for the server and not for contingency,
+# so there is one for each user.
+OUTAGE_SIZES = Sizes(envios=(3, 2), workers=plan.USERS)
+
 
 def chaos(env: Env, result_file: Path) -> int:
     """Write and print the result; 1 on any difference."""
@@ -42,8 +49,10 @@ def chaos(env: Env, result_file: Path) -> int:
         filename=LOG / "chaos-run.log", filemode="w", level=logging.INFO, format="%(asctime)s %(message)s"
     )
     chosen = read_plan()
-    say(f"  {chosen.scenario}: {chosen.documents} documents, {len(chosen.mishaps)} mishaps, SEED={chosen.seed}")
-    with locked(RUN / "chaos.lock"), opened(env, chosen.documents) as stage:
+    planned = f"{len(chosen.acts)} outages" if chosen.acts else f"{len(chosen.mishaps)} mishaps"
+    say(f"  {chosen.scenario}: {chosen.documents} documents, {planned}, SEED={chosen.seed}")
+    sizes = OUTAGE_SIZES if chosen.acts else Sizes()
+    with locked(RUN / "chaos.lock"), opened(env, chosen.documents, sizes) as stage:
         say(f"  stage       ready  ({time.monotonic() - began:.1f} s)")
         # A run that hangs says where and fails, instead of waiting for somebody to look.
         faulthandler.dump_traceback_later(LIMIT_SECONDS + LIMIT_SECONDS_PER_DOCUMENT * chosen.documents, exit=True)
@@ -72,21 +81,12 @@ def read_plan() -> plan.Plan:
 
 def run(stage: Stage, chosen: plan.Plan) -> dict:
     gate = Gate()
-    crowd = Crowd(stage, chosen, gate)
     clock = Clock(stage, gate)
     people = People(stage, chosen.seed)
     aftermath = Aftermath(stage, clock, people)
-    disturber = Disturber(stage, chosen.mishaps, lambda: crowd.progress)
-    # The SII takes its time between receiving an envelope and its verdict.
-    stage.sii.call("POST", "settings", delays={"registered": 1, "schema": 1, "firma": 1, "final": 6})
-    disturber.start()
-    storm(crowd, aftermath)
-    say(f"  issued      {chosen.documents} documents")
-    missing = late_mishaps(crowd, aftermath, disturber)
-    disturber.stop()
-    say(f"  calm        {sum(disturber.happened.values())} mishaps, {clock.moved / 3600:.1f} hours have passed")
-    problems = [*crowd.problems(), *([disturber.problem] if disturber.problem else [])]
-    problems += [f"{name} never happened" for name in missing]
+    play = play_outages if chosen.acts else play_mishaps
+    crowd, figures, problems = play(stage, chosen, gate, aftermath)
+    problems += crowd.problems()
     if not aftermath.reach(chosen.documents):
         problems.append("the system did not come to rest")
     say(f"  rest        {clock.moved / 3600:.1f} hours have passed, {aftermath.turns} turns")
@@ -95,6 +95,10 @@ def run(stage: Stage, chosen: plan.Plan) -> dict:
     if issued != chosen.documents:
         problems.append(f"{issued} invoices have a document, {chosen.documents} were to be issued")
     findings = compare.compare(books)
+    if chosen.acts:
+        kept = snapshot.take_incidents(stage)
+        incidents.compare_incidents(kept, books, findings)
+        figures |= report.describe_incidents(kept, findings, stage.database.value(snapshot.DRAINED))
     uploads = [
         upload
         for company in stage.told["companies"]
@@ -104,14 +108,42 @@ def run(stage: Stage, chosen: plan.Plan) -> dict:
         "scenario": chosen.scenario,
         "seed": chosen.seed,
         **report.describe(books, findings, uploads),
-        "faults": dict(sorted(disturber.happened.items())),
-        "kills": dict(sorted(disturber.kills.items())),
+        **figures,
         "people": dict(sorted(people.pressed.items())),
         "again": crowd.again(),
         "odoo_starts": stage.odoo_starts,
         "hours": round(clock.moved / 3600, 1),
         "problems": problems + findings.problems,
     }
+
+
+def play_mishaps(stage: Stage, chosen: plan.Plan, gate: Gate, aftermath: Aftermath):
+    """Let everything go wrong while users issue; return them, figures of the result, and problems."""
+    crowd = Crowd(chosen, [User(stage, gate, number, tasks) for number, tasks in enumerate(chosen.work)])
+    disturber = Disturber(stage, chosen.mishaps, lambda: crowd.progress)
+    # The SII takes its time between receiving an envelope and its verdict.
+    stage.sii.call("POST", "settings", delays={"registered": 1, "schema": 1, "firma": 1, "final": 6})
+    disturber.start()
+    storm(crowd, aftermath)
+    say(f"  issued      {chosen.documents} documents")
+    missing = late_mishaps(crowd, aftermath, disturber)
+    disturber.stop()
+    say(f"  calm        {sum(disturber.happened.values())} mishaps")
+    problems = [disturber.problem] if disturber.problem else []
+    problems += [f"{name} never happened" for name in missing]
+    figures = {"faults": dict(sorted(disturber.happened.items())), "kills": dict(sorted(disturber.kills.items()))}
+    return crowd, figures, problems
+
+
+def play_outages(stage: Stage, chosen: plan.Plan, gate: Gate, aftermath: Aftermath):
+    """Take the SII away and bring it back while users issue; return as `play_mishaps`."""
+    script, presses = Script(), Presses()
+    users = [OutageUser(stage, gate, number, chosen, script, presses) for number in range(plan.USERS)]
+    crowd = Crowd(chosen, users)
+    crowd.start()
+    play = Play(stage, chosen, aftermath, users, script)
+    play.perform()
+    return crowd, play.figures() | report.describe_presses(presses), play.all_problems() + presses.problems()
 
 
 def storm(crowd: Crowd, aftermath: Aftermath) -> None:

@@ -8,6 +8,7 @@ import base64
 from tests.chaos import archive
 from tests.chaos.compare import REFUSED_WHOLE, VALID, Books, Document, Held
 from tests.chaos.holds import GUARD
+from tests.chaos.incidents import Episode, Incidents, Pending
 from tests.chaos.moments import GUARDS
 from tests.chaos.stage import ARCHIVE, Stage
 
@@ -20,6 +21,16 @@ LEFT JOIN dte_document_dte_envio_rel r ON r.dte_document_id = d.id
 LEFT JOIN dte_envio o ON o.id = r.dte_envio_id
 GROUP BY d.id, b.id, e.id ORDER BY d.id
 """
+PENDING = "SELECT episode_id, document_id, state, track_id FROM dte_contingency_pending ORDER BY id"
+NOT_ENDED = "SELECT count(*) FROM dte_contingency WHERE enabled OR breaker != 'closed'"
+# How many envelopes left with documents that had been held.
+DRAINED = """
+SELECT count(DISTINCT r.dte_envio_id) FROM dte_document_dte_envio_rel r
+JOIN dte_contingency_pending p ON p.document_id = r.dte_document_id
+JOIN dte_envio e ON e.id = r.dte_envio_id
+WHERE e.track_id IS NOT NULL AND p.track_id = e.track_id
+"""
+FIGURES = ("ended_at", "automatic", "drill", "held_count", "uploaded_count", "failed_count", "waiting_count")
 
 
 def take(stage: Stage) -> Books:
@@ -67,3 +78,33 @@ def _ledger(stage: Stage) -> tuple[list[Held], frozenset[int]]:
             held.append(Held((one["issuer"], one["type"], one["folio"]), one["state"], one["track_id"], content))
         refused |= {int(upload["track_id"]) for upload in ledger["uploads"] if upload["state"] in REFUSED_WHOLE}
     return held, frozenset(refused)
+
+
+def take_incidents(stage: Stage) -> Incidents:
+    """Read the records of contingency: their figures as a manager sees them, their rows and all else by SQL."""
+    episodes = []
+    for company in stage.told["companies"]:
+        browser = stage.browser(next(name for name in company["users"] if name.startswith("manager")))
+        browser.log_in()
+        found = browser.call(
+            "dte.contingency.episode", "search_read", [["company_id", "=", company["id"]]], ["id", *FIGURES]
+        )
+        episodes += [
+            Episode(
+                id=row["id"],
+                ended=bool(row["ended_at"]),
+                automatic=row["automatic"],
+                drill=row["drill"],
+                held=row["held_count"],
+                uploaded=row["uploaded_count"],
+                failed=row["failed_count"],
+                waiting=row["waiting_count"],
+            )
+            for row in found
+        ]
+    pending = [
+        Pending(row["episode_id"], row["document_id"], row["state"], row["track_id"] or "")
+        for row in stage.database.select(PENDING)
+    ]
+    seen = stage.database.select("SELECT DISTINCT document_id FROM chaos_held")
+    return Incidents(episodes, pending, frozenset(row["document_id"] for row in seen), stage.database.value(NOT_ENDED))

@@ -15,6 +15,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from dev import databases, demo, processes, simulator
@@ -41,11 +42,23 @@ AND datname NOT IN (%s, 'postgres') AND pid != pg_backend_pid()
 """
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """How big the stage is: documents in an envelope of each company, and processes of Odoo that serve users.
+
+    By default small enough that a few envelopes are needed, and that halving one takes few steps.
+    """
+
+    envios: tuple[int, int] = (20, 6)
+    workers: int = 3
+
+
 class Stage:
     """The running programs. `told` is what tests/chaos/prepare.py found: ids of companies, journals, customers."""
 
-    def __init__(self, env: Env, url: str, control: str, told: dict):
+    def __init__(self, env: Env, url: str, control: str, told: dict, workers: int):
         self.env = env
+        self._workers = workers
         self.url = url
         self.told = told
         self.database = Database(env, NAME)
@@ -72,7 +85,7 @@ class Stage:
         command = databases.serve_command(self.env, NAME, self.port, "--gevent-port", str(free_port()))
         # By TCP, so that the port of a connection tells whose it is.
         command += ["--db_host", "127.0.0.1"]
-        command += ["--workers", "3", "--max-cron-threads", "2"]
+        command += ["--workers", str(self._workers), "--max-cron-threads", "2"]
         with (LOG / "chaos-odoo.log").open("a") as output:
             self._process = subprocess.Popen(
                 command,
@@ -158,7 +171,7 @@ class Stage:
 
 
 @contextlib.contextmanager
-def opened(env: Env, documents: int) -> Iterator[Stage]:
+def opened(env: Env, documents: int, sizes: Sizes) -> Iterator[Stage]:
     """A fresh database, the simulator and Odoo for the time of the block. One run at a time in a clone."""
     LOG.mkdir(parents=True, exist_ok=True)
     end_leftovers()
@@ -172,9 +185,9 @@ def opened(env: Env, documents: int) -> Iterator[Stage]:
         databases.sql(env, 'ALTER DATABASE :"name" SET synchronous_commit = on', name=NAME)
         databases.sql(env, SEQUENCES, NAME)
         with simulator.running(env, "chaos-simulator", data) as url:
-            told = prepare(env, documents, url)
+            told = prepare(env, documents, url, sizes.envios)
             control = json.loads((data / "server.json").read_text(encoding="utf-8"))["control"]
-            stage = Stage(env, url, control, told)
+            stage = Stage(env, url, control, told, sizes.workers)
             holds.install(stage.database)
             try:
                 stage.start_odoo()
@@ -197,7 +210,7 @@ def end_leftovers() -> None:
     processes.stop("chaos-odoo")
 
 
-def prepare(env: Env, documents: int, url: str) -> dict:
+def prepare(env: Env, documents: int, url: str, envio_sizes: tuple[int, int]) -> dict:
     logins = [f"user_{company_of(user)}_{user}" for user in range(USERS)] + ["manager_0", "manager_1"]
     path = RUN / "chaos-stage.json"
     path.touch(mode=0o600)
@@ -205,6 +218,7 @@ def prepare(env: Env, documents: int, url: str) -> dict:
         "documents": documents,
         "url": url,
         "archive": str(ARCHIVE),
+        "envio_sizes": envio_sizes,
         "passwords": {login: secrets.token_urlsafe(9) for login in logins},
     }
     path.write_text(json.dumps(told), encoding="utf-8")

@@ -73,10 +73,13 @@ class User(threading.Thread):
     def run(self):
         try:
             self._insist(self._browser.log_in)
-            for task in self._tasks:
-                self._do(task)
+            self._work()
         except Exception as error:  # noqa: BLE001 - told by the main thread, which ends the run
             self.problem = f"{self.name}: {type(error).__name__}: {error}"
+
+    def _work(self):
+        for task in self._tasks:
+            self._do(task)
 
     def _do(self, task: Task):
         invoices = tuple(order for order in task.orders if not order.origin)
@@ -88,11 +91,17 @@ class User(threading.Thread):
                 self._issue_note(note)
         self._script_verdicts(task.orders)
         ids = [self.moves[order.ref] for order in task.orders]
-        # A button that says no is an answer: the jobs go on from there.
-        self._insist(lambda: self._browser.press("account.move", "action_send_to_sii", ids), accept_no=True)
+        self._send(ids)
         self.sent += len(ids)
         if task.asks:
-            self._insist(lambda: self._browser.press("account.move", "action_dte_status", ids), accept_no=True)
+            self._ask(ids)
+
+    def _send(self, ids: list[int]):
+        # A button that says no is an answer: the jobs go on from there.
+        self._insist(lambda: self._browser.press("account.move", "action_send_to_sii", ids), accept_no=True)
+
+    def _ask(self, ids: list[int]):
+        self._insist(lambda: self._browser.press("account.move", "action_dte_status", ids), accept_no=True)
 
     def _issue_note(self, note: Order):
         self._insist(lambda: self._note(note))
@@ -215,8 +224,8 @@ class User(threading.Thread):
 class Crowd:
     """All users of the plan at work."""
 
-    def __init__(self, stage: Stage, plan: Plan, gate: Gate):
-        self.users = [User(stage, gate, number, tasks) for number, tasks in enumerate(plan.work)]
+    def __init__(self, plan: Plan, users: list[User]):
+        self.users = users
         self._documents = plan.documents
 
     def start(self) -> None:

@@ -1,7 +1,7 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 """Run in Odoo's shell: fill the tables of a big company and explain what the jobs ask the database.
 
-Every query on documents and envelopes that a job runs is recorded while it runs and explained after it, in the same
+Every query on the large tables that a job runs is recorded while it runs and explained after it, in the same
 transaction. Writes the plans, by job, as JSON to RESULT_FILE.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 RUT = "76543210-3"
-TABLES = re.compile(r"\b(dte_document|dte_envio)\b")
+TABLES = re.compile(r"\b(dte_document|dte_envio|dte_contingency_pending|dte_sii_call)\b")
 ROWS = Path(__file__).parent / "fill.sql"
 
 
@@ -39,7 +39,7 @@ def main(env):
         env.invalidate_all()
         queries = [query for query in record(env, job) if query.startswith("SELECT")]
         if not queries:
-            raise SystemExit(f"{name} asks nothing about documents or envelopes.")
+            raise SystemExit(f"{name} asks nothing about a large table.")
         plans[name] = [explain(env, query) for query in queries]
         env.cr.rollback()
     Path(os.environ["RESULT_FILE"]).write_text(json.dumps(plans))
@@ -48,6 +48,8 @@ def main(env):
 def jobs(env, company):
     """Return what is explained, by name; nothing of it changes a row."""
     envios, documents = env["dte.envio"], env["dte.document"]
+    contingency = env["dte.contingency"].search([("company_id", "=", company.id)])
+    episodes = env["dte.contingency.episode"]
     caf = env["dte.caf"].search([("folio_to", "=", 1_000_000), ("dte_type", "=", "33")])
     return {
         "claim_fresh": lambda: claim(envios, company, envios._claim_fresh),
@@ -58,11 +60,21 @@ def jobs(env, company):
         "has_due_retries": lambda: has_only_retries(env, company),
         "count_due": lambda: count_due(env, company),
         "reconcile_due": lambda: only(envios, "_reconcile", lambda _envio, _clients: None, envios._reconcile_due),
-        "check_status": lambda: only(envios, "_poll_safely", lambda _envio, _clients: True, envios._cron_check_status),
+        "check_status": lambda: only(
+            envios, "_poll_safely", lambda _envio, _clients: (True, False), envios._cron_check_status
+        ),
         "tell_left_over": lambda: only(
             documents, "_tell_and_commit", lambda _documents: None, documents._tell_left_over
         ),
         "settle_left_over": lambda: only(envios, "_settle", lambda *_args: None, envios._settle_left_over),
+        "claim_held": lambda: claim(envios, company, envios._claim_held),
+        "has_held": contingency._has_held,
+        "hold_due": lambda: hold_due(env, contingency),
+        "hold_due_in_drain": lambda: hold_due(env, contingency, "closed"),
+        "hold_asked": lambda: hold_asked(env, contingency, company),
+        "contingency_status": contingency.get_status,
+        "contingency_record": lambda: episodes.browse(101).read(["held_count", "uploaded_count"]),
+        "breaker": lambda: contingency._is_down(company, "simulator", False),
         "last_used_in_range": caf._last_used_in_range,
         "last_used_in_ranges": lambda: env["dte.caf"].search([])._last_used_in_ranges(),
     }
@@ -79,6 +91,25 @@ def claim(envios, company, method):
     )
     if [len(documents) for documents in loaded] != [company.dte_envio_size]:
         raise SystemExit(f"The claim does not find what was made for it: {loaded}")
+
+
+def hold_due(env, contingency, breaker="open"):
+    """Find the first batch to be put aside; the transaction is rolled back."""
+    contingency.write({"enabled": True, "breaker": breaker})
+    held = []
+    with patch.object(type(env["ir.cron"]), "_commit_progress", lambda *_args, **_options: 0):
+        only(env["dte.document"], "_hold", lambda documents, _contingency: held.append(len(documents)),
+             env["dte.document"]._hold_due)  # fmt: skip
+    if held != [500]:
+        raise SystemExit(f"Those to be held are not found: {held}")
+
+
+def hold_asked(env, contingency, company):
+    """A person presses Send DTE for a page of documents that wait."""
+    contingency.write({"enabled": True, "breaker": "open"})
+    page = env["dte.document"].search([("state", "=", "retry")], order="id desc", limit=80)
+    with patch.object(type(env["ir.cron"]), "_commit_progress", lambda *_args, **_options: 0):
+        only(env["dte.document"], "_hold", lambda _documents, _contingency: None, lambda: page._hold_asked(company))
 
 
 def has_only_retries(env, company):
@@ -100,7 +131,7 @@ def only(model, method, instead, job):
 
 
 def record(env, job):
-    """Run a job and return its queries on documents and envelopes, as the database got them."""
+    """Run a job and return its queries on large tables, as the database got them."""
     queries = []
 
     def hook(cr, *_args):

@@ -1,6 +1,7 @@
 -- Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 -- A company after 1,000,000 documents in 100,000 envelopes, most of them accepted, with some of everything still open:
--- 2,000 to be sent, 20,000 to be retried (half of them due), 5,000 without a verdict, some in doubt, untold or split.
+-- 2,000 to be sent, 20,000 to be retried (half of them due), 5,000 without a verdict, some in doubt, untold or split,
+-- 10,000 held in contingency beside the records of 100,000 that were, and the last 500,000 calls to the SII.
 
 CREATE TEMPORARY TABLE made ON COMMIT DROP AS
 SELECT n,
@@ -8,6 +9,7 @@ SELECT n,
             WHEN n > 992000 THEN 'sent'
             WHEN n > 991950 THEN 'unknown'
             WHEN n > 991940 THEN 'sending'
+            WHEN n > 880000 AND n <= 890000 THEN 'contingency'
             WHEN n > 891900 AND n %% 5 = 0 AND n <= 991900 THEN 'retry'
             WHEN n %% 1000 = 1 THEN 'failed'
             WHEN n %% 200 = 1 THEN 'rejected'
@@ -35,21 +37,44 @@ SELECT setval('dte_envio_id_seq', 100000);
 
 INSERT INTO dte_document (id, company_id, environment, dte_type, document_type_id, folio, version, superseded,
                           issuer_rut, receiver_rut, receiver_name, issue_date, signed_at, amount_total, state,
-                          envio_id, queued_at, failures, retry_at, split_envio_id, ask_first, told)
+                          envio_id, queued_at, failures, retry_at, split_envio_id, ask_first, told,
+                          is_contingency)
 SELECT n, %(company)s, 'simulator', CASE WHEN n %% 20 = 0 THEN '61' ELSE '33' END, doc_type.id, n, 1, false,
        %(rut)s, '88888888-8', 'Cliente', now()::date - (1000000 - n) / 3000,
        now() - make_interval(secs => 30 * (1000000 - n)), 1190, state,
-       CASE WHEN state NOT IN ('to_send', 'failed') THEN n / 10 + 1 END,
+       CASE WHEN state NOT IN ('to_send', 'contingency', 'failed') THEN n / 10 + 1 END,
        CASE WHEN n <= 997000 OR n > 998000 THEN now() - make_interval(secs => 30 * (1000000 - n)) END,
-       CASE WHEN state = 'retry' THEN 1 ELSE 0 END,
+       CASE WHEN state = 'retry' OR (state = 'contingency' AND n %% 100 = 0) THEN 1 ELSE 0 END,
        CASE WHEN state = 'retry' THEN now() + make_interval(mins => (n - 941900) / 100) END,
        CASE WHEN n > 999980 THEN 100000 WHEN n > 999960 THEN 99800 END,
-       state = 'retry' AND n %% 1000 = 0, n <= 997000 OR n %% 100 > 0
+       state = 'retry' AND n %% 1000 = 0, n <= 997000 OR n %% 100 > 0,
+       state = 'contingency' OR n BETWEEN 700001 AND 800000
   FROM made, (SELECT min(id) AS id FROM l10n_latam_document_type WHERE code = '33') doc_type;
 SELECT setval('dte_document_id_seq', 1000000);
 
 INSERT INTO dte_document_reference_rel (document_id, referenced_id)
 SELECT n, n - 1 - n %% 7 FROM generate_series(20, 1000000, 20) n;
+
+INSERT INTO dte_contingency_episode (id, company_id, environment, started_at, ended_at, automatic, drill, reason, told_end)
+SELECT n, %(company)s, 'simulator', now() - make_interval(days => 101 - n),
+       CASE WHEN n <= 100 THEN now() - make_interval(days => 100 - n) END, true, false, 'sii_unavailable', n <= 100
+  FROM generate_series(1, 101) n;
+SELECT setval('dte_contingency_episode_id_seq', 101);
+
+INSERT INTO dte_contingency (company_id, environment, enabled, automatic, reason, breaker, episode_id)
+VALUES (%(company)s, 'simulator', false, true, 'sii_unavailable', 'closed', 101);
+
+INSERT INTO dte_contingency_pending (episode_id, document_id, company_id, environment, dte_type, folio, rut_emisor,
+                                     issue_date, stored_date, state, uploaded)
+SELECT CASE WHEN d.state = 'contingency' THEN 101 ELSE 1 + d.id %% 100 END, d.id, d.company_id, d.environment,
+       d.dte_type, d.folio, d.issuer_rut, d.issue_date, d.signed_at,
+       CASE WHEN d.state = 'contingency' THEN 'held' ELSE 'uploaded' END, d.state <> 'contingency'
+  FROM dte_document d WHERE d.is_contingency;
+
+INSERT INTO dte_sii_call (company_id, environment, service, outcome, milliseconds, called_at)
+SELECT %(company)s, 'simulator', CASE WHEN n %% 4 = 0 THEN 'upload' ELSE 'envelope_status' END,
+       CASE WHEN n %% 50 = 0 THEN 'timeout' ELSE 'ok' END, 100, now() - make_interval(secs => 15 * (500000 - n))
+  FROM generate_series(1, 500000) n;
 
 INSERT INTO dte_caf (company_id, environment, issuer_rut, dte_type, folio_from, folio_to, authorized_on, active,
                      xml_content)
