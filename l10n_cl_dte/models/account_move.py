@@ -42,6 +42,7 @@ class AccountMove(models.Model):
     dte_track_id = fields.Char(related="dte_document_id.track_id", string="Track ID")
     is_contingency = fields.Boolean(related="dte_document_id.is_contingency")
     dte_message = fields.Text(related="dte_document_id.message", string="SII Message")
+    dte_is_queued = fields.Boolean(related="dte_document_id.is_queued")
     dte_timeline = fields.Html(related="dte_document_id.timeline", string="Timeline")
     dte_reference_ids = fields.One2many("dte.reference", "move_id", string="References")
     # The stock l10n_cl reads this name when a foreign supplier's credit note is posted.
@@ -358,6 +359,11 @@ class AccountMove(models.Model):
                 self.env._("There is no signed electronic document among the selected invoices. Post them first.")
             )
         return documents._send_and_report()
+
+    def action_send_dte_async(self):
+        """Queue the documents of these invoices and return at once; the user is told when they have left. Commits."""
+        self.check_access("read")
+        return self.dte_document_id.action_send_async()
 
     def action_dte_status(self):
         """Ask the SII now how far the documents are. Commits."""

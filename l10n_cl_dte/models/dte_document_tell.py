@@ -59,6 +59,7 @@ class DteDocument(models.Model):
             document._tell_invoice()
             document._tell_responsible()
             document._tell_notes()
+        documents._tell_who_asked()
         documents.told = True
 
     def _tell_archive(self):

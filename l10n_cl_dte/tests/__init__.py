@@ -8,6 +8,7 @@ from . import (
     test_archive_files,
     test_archive_guard,
     test_archive_restore,
+    test_async,
     test_breaker,
     test_caf,
     test_certificate,
