@@ -1,7 +1,7 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-from datetime import datetime
 from unittest.mock import patch
 
+from odoo import fields
 from odoo.exceptions import AccessError
 from odoo.tests import new_test_user, tagged
 
@@ -46,12 +46,16 @@ class TestAsync(DteCommon):
         self.queue(moves)
         sent = []
         users = type(self.env["res.users"])
-        with patch.object(users, "_bus_send", lambda user, kind, message, **_more: sent.append((user, message))):
+        with patch.object(users, "_bus_send", lambda user, kind, message, **_more: sent.append((user, kind, message))):
             self.run_job()
             self.run_job()
             self.simulator.call("POST", "process")
             self.run_job(method="_cron_check_status")
-        told = [message["message"] for user, message in sent if user == self.dte_user]
+        told = [
+            message["message"]
+            for user, kind, message in sent
+            if kind == "simple_notification" and user == self.dte_user
+        ]
         self.assertEqual(len(told), 2, "one message for each envelope, none for what nobody waits for any more")
         self.assertIn("Still queued: 1", told[0])
         self.assertNotIn("Still queued", told[1])
@@ -62,10 +66,11 @@ class TestAsync(DteCommon):
         self.fault("upload_status", status=7, detail="LSX-00213", count=1)
         sent = []
         users = type(self.env["res.users"])
-        with patch.object(users, "_bus_send", lambda user, kind, message, **_more: sent.append(message)):
+        with patch.object(users, "_bus_send", lambda user, kind, message, **_more: sent.append((kind, message))):
             self.run_job()
         self.assertEqual(move.dte_status, "failed")
-        self.assertEqual([message["type"] for message in sent], ["warning"])
+        told = [message["type"] for kind, message in sent if kind == "simple_notification"]
+        self.assertEqual(told, ["warning"])
 
     def test_pressed_twice(self):
         move = self.post()
@@ -102,7 +107,7 @@ class TestAsync(DteCommon):
         move = self.post()
 
         def at(hour, minute, day=22):
-            moment = datetime(2026, 11, day, hour, minute)
+            moment = fields.Datetime.to_datetime(f"2026-11-{day} {hour}:{minute:02}:00")
             return patch.object(type(self.company), "_dte_now", lambda _company: moment)
 
         with at(18, 29):
