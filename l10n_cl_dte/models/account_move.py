@@ -42,6 +42,7 @@ class AccountMove(models.Model):
     dte_track_id = fields.Char(related="dte_document_id.track_id", string="Track ID")
     is_contingency = fields.Boolean(related="dte_document_id.is_contingency")
     dte_message = fields.Text(related="dte_document_id.message", string="SII Message")
+    dte_is_queued = fields.Boolean(related="dte_document_id.is_queued")
     dte_timeline = fields.Html(related="dte_document_id.timeline", string="Timeline")
     dte_reference_ids = fields.One2many("dte.reference", "move_id", string="References")
     # The stock l10n_cl reads this name when a foreign supplier's credit note is posted.
@@ -359,6 +360,11 @@ class AccountMove(models.Model):
             )
         return documents._send_and_report()
 
+    def action_send_dte_async(self):
+        """Queue the documents of these invoices and return at once; the user is told when they have left. Commits."""
+        self.check_access("read")
+        return self.dte_document_id.action_send_async()
+
     def action_dte_status(self):
         """Ask the SII now how far the documents are. Commits."""
         self.check_access("read")
@@ -388,7 +394,7 @@ class AccountMove(models.Model):
         document = self.sudo().dte_document_id  # sudo: readers of the invoice may know how it stands
         if document.superseded or document.state == "contingency":
             alerts["dte_status"] = {"level": "info", "message": document.message}
-        elif document.state in ("failed", "rejected", "unknown", "retry"):
+        elif document.state in ("failed", "rejected", "no_answer", "unknown", "retry"):
             alerts["dte_status"] = {
                 "level": "danger" if document.state in ("failed", "rejected") else "warning",
                 "message": document.message,

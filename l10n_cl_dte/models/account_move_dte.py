@@ -448,6 +448,8 @@ class AccountMove(models.Model):
                 if caf_record not in cafs:
                     cafs[caf_record] = caf_record._parsed()
                 move._dte_issue_one(folio, caf_record, cafs[caf_record], credentials)
+        # sudo: whoever may post the invoice makes its document leave, as the company's setting says
+        self.sudo().dte_document_id._queue_posted()
 
     def _dte_issue_one(self, folio, caf_record, caf, credentials):
         now = self.company_id._dte_now()

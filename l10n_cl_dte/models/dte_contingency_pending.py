@@ -19,7 +19,7 @@ _STATE_OF = {
     "to_send": "released",
     "failed": "failed",
 }
-_DELIVERED = ("sent", "accepted", "objected", "rejected")
+_DELIVERED = ("sent", "no_answer", "accepted", "objected", "rejected")
 
 
 class DteContingencyPending(models.Model):

@@ -22,6 +22,7 @@ STATES = [
     ("contingency", "In contingency"),
     ("sending", "Sending"),
     ("sent", "Sent, waiting for the SII"),
+    ("no_answer", "No answer from the SII"),
     ("unknown", "Outcome unknown"),
     ("retry", "To be retried"),
     ("failed", "Needs attention"),
@@ -32,6 +33,8 @@ STATES = [
 
 # What may be put into an envelope; the others are on their way or done.
 SENDABLE = ("to_send", "retry", "failed")
+# Documents without a verdict, whether or not the job still asks.
+WAITING = ("sent", "no_answer")
 VERDICTS = ("accepted", "objected", "rejected")
 
 
@@ -49,6 +52,9 @@ class DteDocument(models.Model):
         unknown --the SII knows it, or took it now--> sent | --the same bytes go again--> sending
         sent --counts or document status--> accepted | objected | rejected
              | --envelope refused whole--> to_send, in a smaller one
+             | --no verdict for days--> no_answer
+        no_answer --counts or document status, asked by a person--> accepted | objected | rejected
+                  | --a person, and the SII does not have it--> to_send
         retry --due, or sent by a person--> sending | --given up by a person--> failed
         failed --sent again by a person--> sending
         to_send, retry, contingency --its referenced document was rejected--> failed

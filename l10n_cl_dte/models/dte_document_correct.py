@@ -22,7 +22,7 @@ class DteDocument(models.Model):
             raise UserError(
                 self.env._("%s is accepted by the SII. It is corrected with a credit or debit note.", self.display_name)
             )
-        if self.state in ("sending", "sent", "unknown") or not self._is_refused_everywhere():
+        if self.state in ("sending", "sent", "no_answer", "unknown") or not self._is_refused_everywhere():
             raise UserError(
                 self.env._(
                     "%s is at the SII or may be there. It can be corrected only after the SII has rejected it or does "

@@ -5,7 +5,9 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
 
-from .dte_document import SENDABLE
+from ..libs.exceptions import DteError
+from . import dte_messages
+from .dte_document import SENDABLE, WAITING
 
 # Notes looked at in one run.
 NOTES_LIMIT = 200
@@ -149,7 +151,7 @@ class DteDocument(models.Model):
             labels = dict(self._fields["state"]._description_selection(self.env))
             title = self.env._("%s electronic documents", len(self))
             message = ", ".join(f"{labels[state]}: {len(found)}" for state, found in counts.items())
-        bad = {"failed", "rejected", "unknown", "retry", "to_send"} & counts.keys()
+        bad = {"failed", "rejected", "no_answer", "unknown", "retry", "to_send"} & counts.keys()
         kind = "info" if "contingency" in counts else "success"
         return {
             "type": "ir.actions.client",
@@ -171,7 +173,7 @@ class DteDocument(models.Model):
         # sudo: users see documents but write none; the answer is written in their name
         documents = self.sudo()
         documents._reconcile_now()
-        documents.filtered(lambda document: document.state == "sent").envio_id._poll_and_commit()
+        documents.filtered(lambda document: document.state in WAITING).envio_id._poll_and_commit()
         documents.invalidate_recordset()
         return documents._report()
 
@@ -213,6 +215,30 @@ class DteDocument(models.Model):
             if document.state != "failed":
                 raise UserError(self.env._("%s has not failed: there is nothing to reopen.", document.display_name))
             document._set_state("to_send", failures=0, retry_at=False, queued_at=fields.Datetime.now())
+
+    def action_send_again(self):
+        """Send a document again that has no answer, after the SII has said that it does not have it. Commits.
+
+        :raises UserError: the SII has it or cannot be asked, or the document waits for no answer
+        """
+        self.ensure_one()
+        if not self.env.user.has_group("l10n_cl_dte.group_dte_manager"):
+            raise AccessError(self.env._('You need the role "Electronic documents: manager" for this.'))
+        self.check_access("read")
+        document = self.sudo()  # sudo: the role was checked; nobody has the right to write
+        try:
+            asker = document.company_id._dte_load_credentials().holder_rut
+            is_there = document._is_at_sii(document.company_id._dte_client(document.environment), asker)
+        except DteError as error:
+            raise UserError(dte_messages.describe_error(self.env, error)) from error
+        document._lock_for_person()
+        if document.state != "no_answer" or is_there:
+            raise UserError(
+                self.env._("%s is at the SII: it is not sent again, ask for its verdict there.", document.display_name)
+            )
+        # Its earlier envelope may still be judged: from here on only the answers about the document itself count.
+        document._set_state("to_send", failures=0, retry_at=False, elsewhere=True)
+        return document.with_env(self.env)._send_and_report()
 
     def _give_up(self):
         """Stop trying to send documents that have not left; a person decides what happens with them."""

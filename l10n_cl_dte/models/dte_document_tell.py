@@ -62,6 +62,7 @@ class DteDocument(models.Model):
             document._tell_invoice()
             document._tell_responsible()
             document._tell_notes()
+        documents._tell_who_asked()
         documents.told = True
 
     def _tell_archive(self):
@@ -85,7 +86,7 @@ class DteDocument(models.Model):
         move = self.move_id
         if not move:
             return
-        if self.state in ("failed", "rejected") and not self.superseded:
+        if self.state in ("failed", "rejected", "no_answer") and not self.superseded:
             if not move.activity_search([_ACTIVITY]):
                 responsible = self.company_id._dte_responsible()
                 own = self.with_context(lang=responsible.lang)

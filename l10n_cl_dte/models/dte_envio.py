@@ -115,7 +115,7 @@ class DteEnvio(models.Model):
     def _on_board(self):
         """Return the documents that this envelope still answers for: a later one may have taken them over."""
         return self.document_ids.filtered(
-            lambda document: document.envio_id == self and document.state in ("sending", "unknown", "sent")
+            lambda document: document.envio_id == self and document.state in ("sending", "unknown", "sent", "no_answer")
         )
 
     # -- making --

@@ -29,6 +29,7 @@ class DteEnvio(models.Model):
         """Finish what was interrupted, ask about what had no answer, and send what somebody asked to send."""
         documents, pauses = self.env["dte.document"], self.env["dte.pause"]
         for chore in (
+            documents._queue_daily,
             documents._hold_due,
             documents._tell_left_over,
             pauses._tell_left_over,

@@ -1,23 +1,16 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 """The SII's verdict: asked per envelope, told by its counts, and per document where these do not decide."""
 
-import logging
 from datetime import timedelta
 
-from odoo import api, fields, models
+from odoo import fields, models
 from odoo.exceptions import UserError
-from odoo.fields import Domain
-from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from ..libs.exceptions import DteError, NotDelivered
 from ..libs.sii_answers import DocumentStatus, EnvelopeStatus, TypeCount
 from ..libs.sii_status import Outcome
 from . import dte_messages
-
-_logger = logging.getLogger(__name__)
-
-# Envelopes asked about in one run of the cron, between two commits each.
-POLL_LIMIT = 200
+from .dte_document import WAITING
 
 # A rejected document is "not received" for ever, one in validation for hours; after a day it is not in validation.
 DOUBT = timedelta(hours=24)
@@ -36,42 +29,6 @@ class DteEnvio(models.Model):
         envios._reconcile_and_commit()
         envios.filtered(lambda envio: envio.state == "sent")._poll_and_commit()
         return envios.document_ids._report()
-
-    @api.model
-    def _cron_check_status(self):
-        """Ask about every envelope that waits for a verdict, one commit each; one bad answer stops nobody."""
-        waiting = Domain("state", "=", "sent") & self.env["dte.contingency"]._answering_domain()
-        due = self.search(waiting, order="polled_at ASC NULLS FIRST, id", limit=POLL_LIMIT)
-        left = self.env["ir.cron"]._commit_progress(remaining=len(due))
-        clients, away = {}, set()
-        for envio in due:
-            if not left:
-                return
-            line = (envio.company_id.id, envio.environment)
-            if line not in away and not envio._poll_safely(clients):
-                away.add(line)
-            left = self.env["ir.cron"]._commit_progress(1)
-
-    def _poll_safely(self, clients: dict) -> bool:
-        """Ask about one envelope; an answer that does not come costs no other one its turn. False: the SII is away."""
-        try:
-            self._poll(clients)
-        except DteError as error:
-            _logger.warning("sii_status_query_failed envio=%s reason=%s", self.id, error)
-            self.env.cr.rollback()
-            # Next time the others come first.
-            self.polled_at = fields.Datetime.now()
-            return error.error_type not in ("connection", "timeout", "certificate")
-        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-            _logger.info("sii_status_query_later envio=%s", self.id)
-            self.env.cr.rollback()
-        except Exception:
-            _logger.exception("sii_status_query_failed envio=%s", self.id)
-            self.env.cr.rollback()
-        else:
-            self.env["ir.cron"]._commit_progress()
-            self.document_ids._tell_and_commit()
-        return True
 
     def _poll_and_commit(self):
         """Ask about these because a person wants to know. Commits.
@@ -112,6 +69,7 @@ class DteEnvio(models.Model):
             self._apply(status, answers)
         else:
             self._apply_answers(answers)
+        self._poll_later()
 
     def _ask_status(self, client) -> EnvelopeStatus | None:
         """Return the state of the envelope, None when its track id is not known."""
@@ -150,7 +108,6 @@ class DteEnvio(models.Model):
     def _apply_counts(self, status: EnvelopeStatus, documents, answers: dict):
         self.write(
             {
-                "state": "processed",
                 "informed": sum(count.informed for count in status.counts),
                 "accepted": sum(count.accepted for count in status.counts),
                 "objected": sum(count.objected for count in status.counts),
@@ -164,9 +121,9 @@ class DteEnvio(models.Model):
                 document._set_state(verdict, repairs_unknown=unsure)
             elif self.twice and self._is_doubt_over() and self._is_missing(answers.get(document.id)):
                 document._set_state("rejected", "rejected_no_trace", error_type="validation")
-        if any(document.state == "sent" for document in documents):
-            # The SII has not told about some of them yet: ask again.
-            self.state = "sent"
+        # Where the SII has not told about some of them yet it is asked again.
+        if not any(document.state in WAITING for document in documents):
+            self.state = "processed"
 
     def _accept_known(self, documents, answers: dict):
         """Record those of which the SII has another copy, with our signature."""
@@ -182,7 +139,7 @@ class DteEnvio(models.Model):
         for document in self._on_board():
             if self._is_missing(answers.get(document.id)) and self._is_doubt_over():
                 document._set_state("rejected", "rejected_no_trace", error_type="validation")
-        if not any(document.state == "sent" for document in documents):
+        if not any(document.state in WAITING for document in documents):
             self.state = "processed"
 
     def _is_doubt_over(self, since=None) -> bool:

@@ -20,7 +20,7 @@ ERROR_TYPES = [
 PERMANENT = ("validation", "certificate")
 
 _STATE_OF = {"retry": "pending", "to_send": "pending", "unknown": "retrying", "failed": "abandoned"}
-_DELIVERED = ("sent", "accepted", "objected", "rejected")
+_DELIVERED = ("sent", "no_answer", "accepted", "objected", "rejected")
 
 
 class DteFailedQueue(models.Model):

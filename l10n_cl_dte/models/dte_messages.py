@@ -243,6 +243,10 @@ STATES = {
     "held_leaves": _lt("It was kept in contingency, which is over: it leaves by itself within minutes."),
     "sending": _lt("It is being sent right now."),
     "sent": _lt("The SII has received it with track id %(track_id)s and is validating it."),
+    "no_answer": _lt(
+        "The SII has had it for days and gives no verdict. It is not asked any more by itself: look the document up at "
+        'the SII, press "Ask the SII", or let a manager send it again if the SII does not have it.'
+    ),
     "sent_without_id": _lt(
         "The SII has received it, but its answer with the track id was lost. The SII is asked about the document "
         "itself."

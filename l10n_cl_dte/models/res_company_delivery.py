@@ -46,6 +46,16 @@ class ResCompany(models.Model):
         help="When a document certainly did not reach the SII, it is sent again after so many hours each. After the "
         "last attempt a person decides.",
     )
+    dte_poll_minutes = fields.Integer(
+        string="Minutes between Questions",
+        default=60,
+        help="How often the SII is asked about the same envelope once the first hour is over.",
+    )
+    dte_no_answer_days = fields.Integer(
+        string="Days until No Answer",
+        default=7,
+        help="A document without a verdict for so long is left to a person.",
+    )
     dte_responsible_id = fields.Many2one(
         "res.users",
         string="Responsible for Electronic Documents",
@@ -57,6 +67,12 @@ class ResCompany(models.Model):
     )
     _dte_upload_seconds_bounds = models.Constraint(
         "CHECK (dte_upload_seconds BETWEEN 10 AND 140)", "The upload time limit is 10 to 140 seconds."
+    )
+    _dte_poll_bounds = models.Constraint(
+        "CHECK (dte_poll_minutes BETWEEN 5 AND 1440)", "The SII is asked about an envelope every 5 to 1440 minutes."
+    )
+    _dte_no_answer_bounds = models.Constraint(
+        "CHECK (dte_no_answer_days BETWEEN 1 AND 60)", "A document waits 1 to 60 days for its verdict."
     )
     _dte_grace_bounds = models.Constraint(
         "CHECK (dte_grace_minutes BETWEEN 1 AND 13)", "The same bytes are sent again after 1 to 13 minutes."

@@ -26,6 +26,10 @@ class ResConfigSettings(models.TransientModel):
     dte_upload_seconds = fields.Integer(related="company_id.dte_upload_seconds", readonly=False)
     dte_grace_minutes = fields.Integer(related="company_id.dte_grace_minutes", readonly=False)
     dte_retry_hours = fields.Char(related="company_id.dte_retry_hours", readonly=False)
+    dte_send_when = fields.Selection(related="company_id.dte_send_when", readonly=False, required=True)
+    dte_send_hour = fields.Float(related="company_id.dte_send_hour", readonly=False)
+    dte_poll_minutes = fields.Integer(related="company_id.dte_poll_minutes", readonly=False)
+    dte_no_answer_days = fields.Integer(related="company_id.dte_no_answer_days", readonly=False)
     dte_responsible_id = fields.Many2one(related="company_id.dte_responsible_id", readonly=False)
 
     def action_dte_load_certificate(self):

@@ -112,9 +112,22 @@ class DteCommon(AccountTestInvoicingCommon):
             return moves.with_env(env).action_dte_status()["params"]
 
     def run_job(self, model="dte.envio", method="_cron_send"):
-        """Run a job once, as the scheduler does."""
+        """Run a job once, as the scheduler does. Envelopes are asked about when their time has come, which is now."""
+        if method == "_cron_check_status":
+            self.make_polls_due()
         with self.committing() as env:
             getattr(env[model].sudo(), method)()
+
+    def make_polls_due(self):
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                "UPDATE dte_envio SET next_poll_date = now() AT TIME ZONE 'UTC' - interval '1 s'"
+                " WHERE company_id = %s AND next_poll_date IS NOT NULL",
+                self.company.id,
+            )
+        )
+        self.env.invalidate_all()
 
     def wait(self, **delta):
         """Let time pass: what is due comes nearer, at the SII as here."""
@@ -123,7 +136,7 @@ class DteCommon(AccountTestInvoicingCommon):
         self.addCleanup(self.simulator.call, "POST", "clock", reset=True)
         self.simulator.call("POST", "clock", advance_seconds=seconds)
         for table, columns in (
-            ("dte_envio", ("attempted_at", "first_attempted_at", "due_at")),
+            ("dte_envio", ("attempted_at", "first_attempted_at", "due_at", "next_poll_date")),
             ("dte_document", ("retry_at",)),
             ("dte_failed_queue", ("next_retry_date",)),
         ):

@@ -168,16 +168,12 @@ class TestStatus(DteCommon):
         moves = [self.send_scripted("accept") for _number in range(3)]
         self.simulator.call("POST", "process")
         self.fault("html", service="query_up", count=3)
-        with (
-            self.committing() as env,
-            self.assertLogs("odoo.addons.l10n_cl_dte.models.dte_envio_status", "WARNING") as logs,
-        ):
-            env["dte.envio"].sudo()._cron_check_status()
+        with self.assertLogs("odoo.addons.l10n_cl_dte.models.dte_envio_poll", "WARNING") as logs:
+            self.run_job(method="_cron_check_status")
         self.assertIn("sii_status_query_failed", logs.output[0])
         statuses = sorted(move.dte_status for move in moves)
         self.assertEqual(statuses, ["accepted", "accepted", "sent"])
-        with self.committing() as env:
-            env["dte.envio"].sudo()._cron_check_status()
+        self.run_job(method="_cron_check_status")
         self.assertEqual({move.dte_status for move in moves}, {"accepted"})
 
     def test_status_is_found_and_grouped(self):

@@ -20,6 +20,7 @@ SHIFTED = (
     ("dte_envio", "first_attempted_at"),
     ("dte_envio", "due_at"),
     ("dte_envio", "polled_at"),
+    ("dte_envio", "next_poll_date"),
     ("dte_document", "queued_at"),
     ("dte_document", "retry_at"),
     ("dte_backup", "file_retry_at"),

@@ -37,6 +37,7 @@ WHERE d.superseded IS NOT TRUE AND d.state NOT IN ('accepted', 'objected', 'reje
 NEXT_DUE = """
 SELECT extract(epoch FROM min(due) - now() AT TIME ZONE 'UTC')::float FROM (
     SELECT min(due_at) AS due FROM dte_envio WHERE state IN ('sending', 'unknown')
+    UNION ALL SELECT min(next_poll_date) FROM dte_envio WHERE state = 'sent'
     UNION ALL SELECT min(retry_at) FROM dte_document WHERE state = 'retry' AND superseded IS NOT TRUE
     UNION ALL SELECT min(probe_at) FROM dte_contingency WHERE breaker = 'open'
 ) AS moments

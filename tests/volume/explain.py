@@ -60,7 +60,9 @@ def jobs(env, company):
         "has_due_retries": lambda: has_only_retries(env, company),
         "count_due": lambda: count_due(env, company),
         "reconcile_due": lambda: only(envios, "_reconcile", lambda _envio, _clients: None, envios._reconcile_due),
-        "check_status": lambda: only(envios, "_poll_safely", lambda _envio, _clients: True, envios._cron_check_status),
+        "check_status": lambda: only(
+            envios, "_poll_safely", lambda _envio, _clients: (True, False), envios._cron_check_status
+        ),
         "tell_left_over": lambda: only(
             documents, "_tell_and_commit", lambda _documents: None, documents._tell_left_over
         ),

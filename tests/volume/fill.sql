@@ -18,7 +18,7 @@ SELECT n,
   FROM generate_series(1, 1000000) n;
 
 INSERT INTO dte_envio (id, company_id, environment, state, document_count, attempts, sender_rut, track_id, sha256,
-                       first_attempted_at, attempted_at, due_at, polled_at, sii_state, twice)
+                       first_attempted_at, attempted_at, due_at, polled_at, next_poll_date, sii_state, twice)
 SELECT n, %(company)s, 'simulator',
        CASE WHEN n > 99995 THEN 'planned'
             WHEN n > 99200 AND n <= 99700 THEN 'sent'
@@ -30,6 +30,7 @@ SELECT n, %(company)s, 'simulator',
        now() - make_interval(mins => 100000 - n), now() - make_interval(mins => 100000 - n),
        CASE WHEN n > 99194 AND n <= 99200 THEN now() END,
        CASE WHEN n <= 99600 THEN now() - make_interval(mins => 100000 - n) END,
+       CASE WHEN n > 99200 AND n <= 99700 THEN now() + make_interval(mins => (n - 99500) / 10) END,
        CASE WHEN n %% 200 = 0 THEN 'RFR' ELSE 'EPR' END, false
   FROM generate_series(1, 100000) n;
 UPDATE dte_envio SET parent_id = id - 200 WHERE id > 99700 AND id %% 200 = 0;

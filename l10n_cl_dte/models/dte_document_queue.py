@@ -1,0 +1,111 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""Send and go on: a person notes that documents shall leave, the sending job does it, and tells the person."""
+
+from datetime import datetime, time
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
+
+from .dte_document import SENDABLE
+
+# Documents noted in one statement each; thousands may be selected.
+_OUTCOMES = ("sent", "accepted", "objected", "contingency", "unknown", "retry", "failed", "rejected")
+
+
+class DteDocument(models.Model):
+    _inherit = "dte.document"
+
+    queued_by = fields.Many2one(
+        "res.users", string="Sending Asked By", readonly=True, ondelete="set null", help="Who is told when it has left."
+    )
+    is_queued = fields.Boolean(
+        string="Queued", compute="_compute_is_queued", help="It leaves by itself; nobody has to wait for it."
+    )
+
+    @api.depends("state", "queued_at")
+    def _compute_is_queued(self):
+        for document in self:
+            document.is_queued = document.state == "to_send" and bool(document.queued_at)
+
+    def action_send_async(self):
+        """Note that these shall leave and return at once; the job sends them and tells the user. Commits."""
+        if not self.env.user.has_group("l10n_cl_dte.group_dte_user"):
+            raise AccessError(
+                self.env._('You need the role "Electronic documents: user" to send documents. Ask your administrator.')
+            )
+        self.check_access("read")
+        # sudo: users see documents but write none; asking for sending is written in their name
+        documents = self.sudo()
+        documents._ask_for_sending()
+        documents.filtered("is_queued").try_lock_for_update().queued_by = self.env.uid
+        for company in documents.company_id:
+            # Who sends has looked at what made the SII refuse the sender.
+            self.env["dte.pause"]._resume(company, company.dte_environment)
+        self.env["dte.envio"]._wake_job()
+        count = len(documents.filtered(lambda document: document.state in (*SENDABLE, "contingency")))
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success",
+                "message": self.env._("Queued: %s. They leave by themselves; you are told when they have.", count),
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    def _tell_who_asked(self):
+        """Tell the users who asked for sending what became of it: one message per user and batch."""
+        done = self.filtered(lambda document: document.queued_by and document.state in _OUTCOMES)
+        for user, documents in done.grouped("queued_by").items():
+            own = documents.with_context(lang=user.lang, tz=user.tz)
+            labels = dict(own._fields["state"]._description_selection(own.env))
+            texts = [f"{labels[state]}: {len(found)}" for state, found in own.grouped("state").items()]
+            waiting = self.search_count([("queued_by", "=", user.id), ("state", "=", "to_send")])
+            if waiting:
+                texts.append(own.env._("Still queued: %s", waiting))
+            bad = {"failed", "rejected"} & set(own.mapped("state"))
+            user._bus_send(
+                "simple_notification",
+                {
+                    "type": "warning" if bad else "info",
+                    "title": own.env._("Electronic documents"),
+                    "message": ", ".join(texts),
+                    "sticky": bool(bad),
+                },
+            )
+        done.queued_by = False
+
+    # -- without anybody --
+
+    def _queue_posted(self):
+        """Queue what was just issued, where the company wants it so. Part of the posting."""
+        now = fields.Datetime.now()
+        wanted = self.filtered(lambda document: document.company_id.dte_send_when == "posting")
+        if wanted:
+            wanted.queued_at = now
+            self.env["dte.envio"]._wake_job()
+
+    @api.model
+    def _queue_daily(self):
+        """Queue what was issued and not sent, where the company sends once a day and the hour has come."""
+        companies = self.env["res.company"].search([("dte_send_when", "=", "daily")])
+        for company in companies:
+            now = company._dte_now()
+            if company.dte_sent_on == now.date() or now < datetime.combine(now.date(), _clock(company.dte_send_hour)):
+                continue
+            waiting = self.search(
+                [
+                    ("company_id", "=", company.id),
+                    ("environment", "=", company.dte_environment),
+                    ("state", "=", "to_send"),
+                    ("queued_at", "=", False),
+                    ("superseded", "=", False),
+                ]
+            )
+            waiting.try_lock_for_update().queued_at = fields.Datetime.now()
+            company.dte_sent_on = now.date()
+
+
+def _clock(hours: float) -> time:
+    minutes = min(round(hours * 60), 24 * 60 - 1)
+    return time(minutes // 60, minutes % 60)

@@ -1,0 +1,190 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""When the SII is asked about an envelope: soon after the upload, then at growing distances, and not for ever."""
+
+import logging
+import random
+import time
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+
+from ..libs.exceptions import DteError
+
+_logger = logging.getLogger(__name__)
+
+# Minutes from the upload to the first question, from there to the second ...; then as the company's setting says.
+DISTANCES = (1, 2, 5, 10, 30)
+# Distances vary by this share, so that companies do not ask all at once.
+JITTER = 0.1
+# Read at a time; each is committed by itself.
+SLICE = 200
+# An envelope that waits so long has its result mail asked for once more.
+MAIL_AFTER = timedelta(hours=24)
+
+
+class DteEnvio(models.Model):
+    _inherit = "dte.envio"
+
+    next_poll_date = fields.Datetime(string="Asked Next On", readonly=True)
+    polls = fields.Integer(readonly=True, aggregator=False, help="How often the SII has answered about it.")
+    mail_asked_at = fields.Datetime(readonly=True, help="When its result mail was asked for again.")
+
+    _poll_due = models.Index("(next_poll_date, id) WHERE state = 'sent' AND next_poll_date IS NOT NULL")
+
+    # -- times --
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        envios = super().create(vals_list)
+        envios.filtered(lambda envio: envio.state == "sent" and not envio.next_poll_date)._poll_first()
+        return envios
+
+    def write(self, vals):
+        result = super().write(vals)
+        if vals.get("state") == "sent" and "next_poll_date" not in vals:
+            self._poll_first()
+        return result
+
+    def _poll_first(self):
+        """Ask for the first time soon: whatever made the envelope wait for a verdict, somebody must ask for it."""
+        for envio in self:
+            envio.write({"polls": 0, "next_poll_date": envio._moment_after(0)})
+            envio._wake_poller(envio.next_poll_date)
+
+    def _poll_later(self):
+        """Note an answer; where it was no verdict, the next question comes later than the last one did."""
+        self.polls += 1
+        if self.state != "sent":
+            self.next_poll_date = False
+        elif self._is_too_old():
+            self._stop_waiting()
+        else:
+            self.next_poll_date = self._moment_after(self.polls)
+
+    def _moment_after(self, polls: int):
+        setting = self.company_id.dte_poll_minutes
+        minutes = DISTANCES[polls] if polls < len(DISTANCES) else setting
+        seconds = 60 * minutes * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, protects nothing
+        return fields.Datetime.now() + timedelta(seconds=round(seconds))
+
+    def _is_too_old(self) -> bool:
+        first = self.first_attempted_at or self.create_date
+        return first < fields.Datetime.now() - timedelta(days=self.company_id.dte_no_answer_days)
+
+    def _stop_waiting(self):
+        """Leave what has no verdict after days to a person; the job does not ask any more."""
+        documents = self._on_board()
+        for document in documents:
+            _logger.warning(
+                "dte_timeout company=%s type=%s folio=%s track_id=%s",
+                document.issuer_rut, document.dte_type, document.folio, self.track_id,
+            )  # fmt: skip
+        self.next_poll_date = False
+        documents._set_state("no_answer")
+
+    @api.model
+    def _wake_poller(self, at):
+        job = self.env.ref("l10n_cl_dte.ir_cron_check_status", raise_if_not_found=False)
+        if job:
+            # sudo: jobs are the system's; what happens only wakes them
+            job.sudo()._trigger(at=at)
+
+    # -- the job --
+
+    @api.model
+    def _cron_check_status(self):
+        """Ask about every envelope whose time has come, one commit each; one bad answer stops nobody."""
+        began = time.monotonic()
+        _logger.info("dte_polling_job_started")
+        clients, away = {}, set()
+        asked, errors = self.browse(), 0
+        progress = self.env["ir.cron"]._commit_progress
+        left = progress(remaining=self.search_count(self._poll_domain(away, asked)))
+        while left and (due := self.search(self._poll_domain(away, asked), order="next_poll_date, id", limit=SLICE)):
+            _logger.info("pending_dtes_found envios=%s", len(due))
+            for envio in due:
+                asked |= envio
+                line = (envio.company_id.id, envio.environment)
+                if line in away:
+                    continue
+                answered, silent = envio._poll_safely(clients)
+                errors += not answered
+                if silent:
+                    away.add(line)
+                left = progress(1)
+                if not left:
+                    break
+        following = self.search(self._waiting_domain(away), order="next_poll_date, id", limit=1)
+        if following:
+            self._wake_poller(max(following.next_poll_date, fields.Datetime.now()))
+        progress(remaining=0)
+        _logger.info(
+            "dte_polling_job_completed total_dtes=%s updated=%s errors=%s duration_seconds=%.1f",
+            sum(asked.mapped("document_count")),
+            len(asked.filtered(lambda envio: envio.state != "sent")),
+            errors,
+            time.monotonic() - began,
+        )
+
+    @api.model
+    def _waiting_domain(self, away) -> Domain:
+        domain = Domain("state", "=", "sent") & Domain("next_poll_date", "!=", False)
+        domain &= self.env["dte.contingency"]._answering_domain()
+        for company_id, environment in away:
+            domain &= ~(Domain("company_id", "=", company_id) & Domain("environment", "=", environment))
+        return domain
+
+    @api.model
+    def _poll_domain(self, away, asked) -> Domain:
+        """Return what is due on lines that answer, and was not asked about in this run."""
+        due = self._waiting_domain(away) & Domain("next_poll_date", "<=", fields.Datetime.now())
+        return due & Domain("id", "not in", asked.ids)
+
+    def _poll_safely(self, clients: dict) -> tuple[bool, bool]:
+        """Ask about one envelope; an answer that does not come costs no other one its turn.
+
+        :return: whether it was answered, and whether nothing else can be asked on this line now
+        """
+        _logger.info("polling_dte_status envio=%s track_id=%s", self.id, self.track_id)
+        try:
+            self._poll(clients)
+            self._ask_for_mail(clients)
+        except DteError as error:
+            _logger.warning("sii_status_query_failed envio=%s reason=%s", self.id, error)
+            self.env.cr.rollback()
+            self._poll_in_vain()
+            return False, error.error_type in ("connection", "timeout", "certificate")
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            _logger.info("sii_status_query_later envio=%s", self.id)
+            self.env.cr.rollback()
+            return False, False
+        except Exception:
+            _logger.exception("sii_status_query_failed envio=%s", self.id)
+            self.env.cr.rollback()
+            return False, False
+        self.env["ir.cron"]._commit_progress()
+        self.document_ids._tell_and_commit()
+        return True, False
+
+    def _poll_in_vain(self):
+        """Ask again after the same distance: the SII said nothing about this envelope."""
+        if self.try_lock_for_update() and self.state == "sent":
+            if self._is_too_old():
+                self._stop_waiting()
+            else:
+                self.write({"polled_at": fields.Datetime.now(), "next_poll_date": self._moment_after(self.polls)})
+
+    def _ask_for_mail(self, clients: dict):
+        """Let the SII mail the result once more, once, when a day has passed without a verdict."""
+        first = self.first_attempted_at
+        if self.state != "sent" or not self.track_id or self.mail_asked_at or not first:
+            return
+        if first > fields.Datetime.now() - MAIL_AFTER:
+            return
+        # What the answer said is recorded before the network is used again.
+        self.env["ir.cron"]._commit_progress()
+        code = self._client_of_run(clients).resend_result_mail(self.company_id.vat, self.track_id)
+        _logger.info("dte_result_mail_asked envio=%s answer=%s", self.id, code)
+        self.mail_asked_at = fields.Datetime.now()

@@ -1,0 +1,183 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+from datetime import timedelta
+from unittest.mock import patch
+
+from psycopg2 import IntegrityError
+
+from odoo import fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..libs.exceptions import NotDelivered
+from ..libs.sii_soap_client import SiiClient
+from .common import DteCommon
+
+POLL_LOG = "odoo.addons.l10n_cl_dte.models.dte_envio_poll"
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestPoll(DteCommon):
+    """When the SII is asked, and for how long."""
+
+    def setUp(self):
+        super().setUp()
+        self.settings(delays={"process": 36_000_000})
+
+    def sent(self):
+        move = self.post()
+        self.send(move)
+        self.assertEqual(move.dte_status, "sent")
+        return move
+
+    def minutes_until(self, move):
+        self.env.invalidate_all()
+        envio = move.dte_document_id.sudo().envio_id
+        return (envio.next_poll_date - fields.Datetime.now()).total_seconds() / 60
+
+    def poll(self):
+        self.run_job(method="_cron_check_status")
+
+    def questions(self):
+        """Count the questions about envelopes that reach the SII while this runs."""
+        return patch.object(SiiClient, "envelope_status", autospec=True, side_effect=SiiClient.envelope_status)
+
+    def test_distances(self):
+        move = self.sent()
+        for expected in (1, 2, 5, 10, 30, 60, 60, 60):
+            self.assertAlmostEqual(self.minutes_until(move), expected, delta=expected * 0.11 + 0.1)
+            self.poll()
+        self.assertEqual(move.dte_document_id.sudo().envio_id.polls, 8)
+
+    def test_the_first_question_wakes_the_job(self):
+        move = self.sent()
+        job = self.env.ref("l10n_cl_dte.ir_cron_check_status").sudo()
+        calls = self.env["ir.cron.trigger"].sudo().search([("cron_id", "=", job.id)]).mapped("call_at")
+        self.assertIn(move.dte_document_id.sudo().envio_id.next_poll_date, calls)
+
+    def test_setting(self):
+        self.company.sudo().dte_poll_minutes = 5
+        move = self.sent()
+        move.dte_document_id.sudo().envio_id.polls = 5
+        self.poll()
+        self.assertAlmostEqual(self.minutes_until(move), 5, delta=0.7)
+        with self.assertRaises(IntegrityError), mute_logger("odoo.sql_db"):
+            self.company.sudo().dte_poll_minutes = 4
+            self.env.flush_all()
+
+    def test_nothing_is_asked_before_its_time(self):
+        self.sent()
+        with self.questions() as asked, self.committing() as env:
+            env["dte.envio"].sudo()._cron_check_status()
+        asked.assert_not_called()
+
+    def test_each_is_asked_once_in_a_run(self):
+        for _number in range(3):
+            self.sent()
+        with (
+            patch("odoo.addons.l10n_cl_dte.models.dte_envio_poll.SLICE", 2),
+            patch("odoo.addons.l10n_cl_dte.models.dte_envio_poll.DISTANCES", (0,)),
+            self.questions() as asked,
+        ):
+            self.company.sudo().dte_poll_minutes = 5
+            self.poll()
+        self.assertEqual(asked.call_count, 3)
+
+    def test_a_silent_sii_is_asked_once(self):
+        """The other envelopes of the line wait for the next run; none loses its place."""
+        moves = [self.sent() for _number in range(3)]
+        self.make_polls_due()
+        silent = NotDelivered("sii_unreachable", error_type="connection")
+        with patch.object(SiiClient, "envelope_status", side_effect=silent) as asked, mute_logger(POLL_LOG):
+            self.poll()
+        self.assertEqual(asked.call_count, 1)
+        self.assertEqual(sum(self.minutes_until(move) > 0 for move in moves), 1)
+        with self.questions() as asked:
+            self.poll()
+        self.assertEqual(asked.call_count, 3)
+
+    def test_a_bad_answer_stops_nobody(self):
+        moves = [self.sent() for _number in range(3)]
+        bad = NotDelivered("sii_question_failed", error_type="unavailable")
+        answers = iter((bad,))
+
+        def status(client, *args):
+            for error in answers:
+                raise error
+            return real(client, *args)
+
+        real = SiiClient.envelope_status
+        with patch.object(SiiClient, "envelope_status", status), mute_logger(POLL_LOG):
+            self.simulator.call("POST", "process")
+            self.poll()
+        self.assertEqual(sorted(move.dte_status for move in moves), ["accepted", "accepted", "sent"])
+        self.poll()
+        self.assertEqual({move.dte_status for move in moves}, {"accepted"})
+
+    def test_no_answer_for_days(self):
+        move = self.sent()
+        document = move.dte_document_id
+        self.wait(days=6)
+        self.poll()
+        self.assertEqual(move.dte_status, "sent")
+        document.sudo().envio_id.first_attempted_at -= timedelta(days=2)
+        with self.assertLogs(POLL_LOG, "WARNING") as logs:
+            self.poll()
+        self.assertIn("dte_timeout", logs.output[0])
+        self.assertEqual(move.dte_status, "no_answer")
+        self.assertIn("gives no verdict", move.dte_message)
+        self.assertEqual(len(move.sudo().activity_ids), 1)
+        with self.questions() as asked:
+            self.poll()
+        asked.assert_not_called()
+        with self.assertRaisesRegex(UserError, "may be there"), self.committing() as env:
+            move.with_env(env).action_dte_correct()
+        # A person asks, and the SII has made up its mind.
+        self.settings(delays={"process": 0})
+        self.ask(move)
+        self.assertEqual(move.dte_status, "accepted")
+        self.assertFalse(move.sudo().activity_ids)
+
+    def unanswered(self):
+        move = self.sent()
+        move.dte_document_id.sudo().envio_id.first_attempted_at -= timedelta(days=8)
+        with mute_logger(POLL_LOG):
+            self.poll()
+        self.assertEqual(move.dte_status, "no_answer")
+        return move
+
+    def send_again(self, move, user):
+        with self.committing() as env:
+            return move.dte_document_id.with_env(env(user=user)).action_send_again()
+
+    def test_sent_again_when_the_sii_does_not_have_it(self):
+        move = self.unanswered()
+        with self.assertRaises(AccessError):
+            self.send_again(move, self.dte_user)
+        self.send_again(move, self.admin)
+        document = move.dte_document_id.sudo()
+        self.assertEqual((document.state, len(document.envio_ids)), ("sent", 2))
+        self.assertTrue(document.envio_id.twice, "its first envelope may still be judged")
+        self.settings(delays={"process": 0})
+        self.ask(move)
+        self.assertEqual(move.dte_status, "accepted")
+        self.assertEqual(len(self.simulator.documents(self.rut)), 1)
+
+    def test_not_sent_again_when_the_sii_has_it(self):
+        move = self.unanswered()
+        self.simulator.call("POST", "process")
+        with self.assertRaisesRegex(UserError, "is at the SII"):
+            self.send_again(move, self.admin)
+        self.assertEqual(move.dte_status, "no_answer")
+        self.assertEqual(len(self.uploads()), 1)
+
+    def test_the_result_mail_is_asked_for_once(self):
+        move = self.sent()
+        with patch.object(SiiClient, "resend_result_mail", return_value="0") as mail:
+            self.poll()
+            mail.assert_not_called()
+            self.wait(hours=25)
+            self.poll()
+            self.poll()
+        self.assertEqual(mail.call_count, 1)
+        self.assertEqual(mail.call_args.args, (self.rut, move.dte_track_id))
