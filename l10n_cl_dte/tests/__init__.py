@@ -19,6 +19,7 @@ from . import (
     test_delivery,
     test_figures,
     test_folios,
+    test_health,
     test_jobs,
     test_locked,
     test_messages,
@@ -33,4 +34,5 @@ from . import (
     test_split,
     test_status,
     test_volume,
+    test_webhook,
 )
