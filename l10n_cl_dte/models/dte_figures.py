@@ -12,7 +12,7 @@ from odoo.tools import SQL
 from .dte_contingency_breaker import ANSWERED, FAILED
 
 # Calls of the last day that response time and availability are computed from, the latest ones.
-CALLS_LIMIT = 10_000
+CALLS_LIMIT = 5_000
 # Copies that wait are counted up to here: the first copy of a large archive takes days.
 COPIES_LIMIT = 10_000
 BURN_DAYS = 30
@@ -78,14 +78,17 @@ class DteFigures(models.AbstractModel):
         company = company.sudo()
         # sudo: the same
         figures = self.sudo()
+        days = figures.env["dte.daily"]._window(company, BURN_DAYS)
         return {
             "company_id": company.id,
             "company": company.name,
             "rut": company.vat or "",
             "environment": company.dte_environment,
             **figures._of_documents(company),
+            "retry": figures._open_retries(company),
+            "retry_success": figures._retry_success(days),
             **figures._of_contingency(company),
-            "folios": figures._of_folios(company),
+            "folios": figures._of_folios(company, days),
             **figures._of_certificate(company),
             "archive": figures._of_archive(company),
             "sii": figures._of_sii(company),
@@ -123,8 +126,6 @@ class DteFigures(models.AbstractModel):
             "queued": asked + count("sending"),
             "queued_since": self._queued_since(company) if asked else None,
             "to_send_since": since,
-            "retry": self._open_retries(company),
-            "retry_success": self._retry_success(company),
             "unknown": count("unknown"),
             "no_answer": count("no_answer"),
             "failed_without_action": count("failed"),
@@ -170,9 +171,8 @@ class DteFigures(models.AbstractModel):
             )
         )[0]
 
-    def _retry_success(self, company) -> float | None:
+    def _retry_success(self, days) -> float | None:
         """Return how many percent of the retries that ended in the last 30 days were delivered."""
-        days = self.env["dte.daily"]._window(company, BURN_DAYS)
         delivered, given_up = sum(days.mapped("retry_delivered")), sum(days.mapped("retry_given_up"))
         ended = delivered + given_up
         return round(100 * delivered / ended, 1) if ended else None
@@ -196,7 +196,7 @@ class DteFigures(models.AbstractModel):
 
     # -- folios and certificate --
 
-    def _of_folios(self, company) -> list[dict]:
+    def _of_folios(self, company, days) -> list[dict]:
         today = company._dte_now().date()
         cafs = self.env["dte.caf"].search(
             [
@@ -208,7 +208,7 @@ class DteFigures(models.AbstractModel):
         )
         usable = cafs.filtered(lambda caf: not caf.expires_on or caf.expires_on >= today)
         last = usable._last_used_in_ranges()
-        burn = self._burn(company)
+        burn = self._burn(days, today)
         result = []
         for dte_type, ranges in cafs.grouped("dte_type").items():
             stock = [(caf.folio_to - last[caf.id], caf.expires_on or None) for caf in ranges & usable]
@@ -243,14 +243,13 @@ class DteFigures(models.AbstractModel):
             days = max(days, ends)
         return int(days)
 
-    def _burn(self, company) -> dict[str, float]:
+    def _burn(self, days, today: date) -> dict[str, float]:
         """Return the folios used per day, by type, over the last 30 days; since the first one for a young company."""
-        days = self.env["dte.daily"]._window(company, BURN_DAYS)
         issued = [(row.day, row.issued_by_type or {}) for row in days if row.issued]
         if not issued:
             return {}
         first = min(day for day, _types in issued)
-        span = max(1, (company._dte_now().date() - first).days)
+        span = max(1, (today - first).days)
         burn: dict[str, float] = {}
         for _day, types in issued:
             for dte_type, count in types.items():

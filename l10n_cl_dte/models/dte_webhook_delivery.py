@@ -9,6 +9,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import LazyTranslate
+from odoo.tools.constants import GC_UNLINK_LIMIT
 
 from ..libs.webhook import WebhookError, deliver
 from .dte_document import STATES
@@ -24,8 +25,6 @@ CLAIM = timedelta(minutes=2)
 # Of one webhook, before it is the turn of the next one.
 TURN = 20
 KEEP_DAYS = 90
-# Deleted in one run of the nightly clean-up.
-GC_LIMIT = 100_000
 _JOB = "l10n_cl_dte.ir_cron_webhook"
 
 PROBLEMS = {
@@ -250,4 +249,4 @@ class DteWebhookDelivery(models.Model):
     @api.autovacuum
     def _gc_old_deliveries(self):
         limit = fields.Datetime.now() - timedelta(days=KEEP_DAYS)
-        self.search([("state", "!=", "pending"), ("ended_at", "<", limit)], limit=GC_LIMIT).unlink()
+        self.search([("state", "!=", "pending"), ("ended_at", "<", limit)], limit=GC_UNLINK_LIMIT).unlink()
