@@ -18,7 +18,9 @@ from . import (
     test_contingency_wizard,
     test_correct,
     test_delivery,
+    test_figures,
     test_folios,
+    test_health,
     test_jobs,
     test_locked,
     test_messages,
@@ -33,4 +35,5 @@ from . import (
     test_split,
     test_status,
     test_volume,
+    test_webhook,
 )
