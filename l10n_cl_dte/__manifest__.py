@@ -8,17 +8,21 @@
     "license": "LGPL-3",
     "countries": ["cl"],
     "depends": ["l10n_cl", "certificate", "account_debit_note"],
-    "external_dependencies": {"python": ["cryptography", "fsspec", "lxml", "python-stdnum", "xmlsec", "zeep"]},
+    "external_dependencies": {
+        "python": ["cryptography", "fsspec", "lxml", "prometheus-client", "python-stdnum", "xmlsec", "zeep"]
+    },
     "data": [
         "security/dte_groups.xml",
         "security/ir.model.access.csv",
         "security/dte_rules.xml",
         "security/dte_archive_rules.xml",
         "security/dte_alert_rules.xml",
+        "security/dte_monitoring_rules.xml",
         "data/mail_activity_type.xml",
         "data/ir_cron.xml",
         "data/ir_cron_archive.xml",
         "data/ir_cron_alerts.xml",
+        "data/ir_cron_monitoring.xml",
         "report/dte_contingency_report.xml",
         "wizards/contingency_wizard_views.xml",
         "views/account_journal_views.xml",

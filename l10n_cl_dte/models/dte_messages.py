@@ -270,8 +270,8 @@ STATES = {
         "Correct to issue it again with the same folio."
     ),
     "objected_known": _lt(
-        "Accepted by the SII with repairs: it is valid. What the SII found is listed; correct it with a credit or debit "
-        "note if needed."
+        "Accepted by the SII with repairs: it is valid. What the SII found is listed; correct it with a credit or "
+        "debit note if needed."
     ),
     "rejected_whole": _lt(
         "Rejected by the SII with its whole envelope (%(sii_code)s %(sii_text)s): it is not a valid document. The "

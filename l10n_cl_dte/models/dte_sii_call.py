@@ -54,6 +54,8 @@ class DteSiiCall(models.Model):
     called_at = fields.Datetime(string="Called On", required=True, readonly=True, index=True)
 
     _line = models.Index("(company_id, environment, id)")
+    _recent = models.Index("(company_id, environment, called_at) INCLUDE (outcome, milliseconds)")
+    _answers = models.Index("(company_id, environment, called_at) WHERE outcome IN ('ok', 'validation', 'certificate')")
 
     @api.model
     @contextmanager

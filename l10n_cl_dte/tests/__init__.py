@@ -17,6 +17,7 @@ from . import (
     test_contingency_wizard,
     test_correct,
     test_delivery,
+    test_figures,
     test_folios,
     test_jobs,
     test_locked,
