@@ -73,7 +73,7 @@ class DteDocumentReason(models.Model):
             note = self.env._("Press Correct first: the invoice goes back to draft and keeps its folio.")
         elif document.state == "objected":
             note = self.env._("The document is valid. Correct it with a credit or debit note if needed.")
-        return document.action_open_move(), note
+        return self._form("account.move", document.move_id.id), note
 
     def _open_issuer(self):
         partner = self.document_id.company_id.partner_id

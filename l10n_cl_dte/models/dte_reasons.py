@@ -39,7 +39,6 @@ class Place(NamedTuple):
 PLACES = {
     "lines": Place(_lt("Invoice lines"), "move", "invoice_line_ids", "invoice_tab"),
     "date": Place(_lt("Invoice date"), "move", "invoice_date"),
-    "receiver": Place(_lt("Customer"), "move", "partner_id"),
     "references": Place(_lt("References of the invoice"), "move", "dte_reference_ids", "dte_tab"),
     "payment": Place(_lt("Form of payment"), "move", "dte_payment_form", "dte_tab"),
     "issuer": Place(_lt("Address of the company"), "issuer", "dte_comuna"),
