@@ -84,6 +84,11 @@ class DteAlert(models.Model):
         kind = self.kind
         if kind == "certificate" and values.get("days", 0) < 0:
             kind = "certificate_expired"
+        overview = self.env["dte.dashboard"]
+        if "percent" in values:
+            values["percent"] = overview._percent(values["percent"])
+        if "count" in values:
+            values["count"] = overview._number(values["count"])
         if "stock" in values:
             values["stock"] = "; ".join(self._describe_stock(*row) for row in values["stock"])
         return kind and dte_messages.describe(self.env, FACTS, kind, values)
@@ -140,7 +145,7 @@ class DteAlert(models.Model):
 
     def _begin(self, company, kind: str, wrong: dict):
         _logger.info("dte_alert_began company_id=%s kind=%s figures=%s", company.id, kind, wrong)
-        return self.create(
+        return self.with_context(mail_create_nolog=True).create(
             {
                 "company_id": company.id,
                 "environment": company.dte_environment,

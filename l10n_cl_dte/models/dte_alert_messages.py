@@ -8,7 +8,7 @@ _lt = LazyTranslate(__name__)
 # What is, from the figures of the alert.
 FACTS = {
     "queue": _lt("Documents in the retry queue: %(count)s (normal: %(limit)s or fewer)."),
-    "retry_success": _lt("Retries that succeeded in the last 30 days: %(percent)s %% (normal: %(limit)s %% or more)."),
+    "retry_success": _lt("Retries that succeeded in the last 30 days: %(percent)s (normal: %(limit)s %% or more)."),
     "contingency": _lt("In contingency for more than 24 hours. Documents that wait: %(count)s."),
     "folios": _lt("Folios run out. Left: %(stock)s."),
     "caf": _lt("Folios expire unused: %(stock)s."),

@@ -121,7 +121,8 @@ class DteDashboard(models.AbstractModel):
             ),
             self._tile(
                 "retry", env._("Retry queue"), figures["retry"],
-                env._("Outcome unknown: %s", self._number(figures["unknown"])) if figures["unknown"] else "",
+                env._("Outcome unknown: %s", self._number(figures["unknown"])) if figures["unknown"]
+                else env._("They leave by themselves"),
                 "warning" if figures["retry"] > company.dte_alert_queue_over else "",
                 self._list(
                     "dte.failed.queue", company, [*self._line(company), ("state", "in", ("pending", "retrying"))],

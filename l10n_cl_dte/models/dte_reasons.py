@@ -39,14 +39,14 @@ class Place(NamedTuple):
 PLACES = {
     "lines": Place(_lt("Invoice lines"), "move", "invoice_line_ids", "invoice_tab"),
     "date": Place(_lt("Invoice date"), "move", "invoice_date"),
-    "references": Place(_lt("References of the invoice"), "move", "dte_reference_ids", "dte_tab"),
+    "references": Place(_lt("References"), "move", "dte_reference_ids", "dte_tab"),
     "payment": Place(_lt("Form of payment"), "move", "dte_payment_form", "dte_tab"),
-    "issuer": Place(_lt("Address of the company"), "issuer", "dte_comuna"),
-    "activity": Place(_lt("Activity codes of the company"), "settings", "dte_activity_codes"),
-    "resolution": Place(_lt("Resolution of the company"), "settings", "dte_resolution"),
+    "issuer": Place(_lt("Company address"), "issuer", "dte_comuna"),
+    "activity": Place(_lt("Activity codes"), "settings", "dte_activity_codes"),
+    "resolution": Place(_lt("Resolution"), "settings", "dte_resolution"),
     "certificate": Place(_lt("Digital certificate"), "settings", "dte_certificate"),
     "cafs": Place(_lt("Folios (CAF)"), "cafs"),
-    "folio": Place(_lt("Documents with this folio"), "folio"),
+    "folio": Place(_lt("This folio"), "folio"),
     "schemas": Place(_lt("SII schemas"), "schemas"),
 }
 

@@ -7,7 +7,7 @@ from psycopg2 import IntegrityError
 
 from odoo import fields
 from odoo.exceptions import AccessError
-from odoo.tests import Form, new_test_user, tagged
+from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
 from ..models import dte_alert, dte_alert_messages
@@ -286,8 +286,6 @@ class TestAlerts(DteCommon):
         self.assertFalse(alert.with_user(stranger).with_context(allowed_company_ids=other.ids).search([]))
 
     def test_settings(self):
-        with Form(self.admin_env["res.config.settings"]) as form:
-            form.dte_alert_queue_over = 25
-            form.dte_alert_rejected = False
-        form.save().execute()
+        settings = self.admin_env["res.config.settings"]
+        settings.create({"dte_alert_queue_over": 25, "dte_alert_rejected": False}).execute()
         self.assertEqual((self.company.dte_alert_queue_over, self.company.dte_alert_rejected), (25, False))

@@ -86,7 +86,7 @@ class TestReasons(ReasonsCommon):
             [reference.code, reference.level, reference.line, reference.sii_text], ["REF-3-758", "3", 2, "CodRef"]
         )
         self.assertTrue(reference.explanation.startswith("Line 2: A credit or debit note must say"))
-        self.assertEqual(reference.fix_label, "References of the invoice")
+        self.assertEqual(reference.fix_label, "References")
         self.assertEqual(late.level, "1")
         self.assertEqual(document.move_id.dte_reason_ids, document.reason_ids)
         self.assertIn("What the SII found is listed", document.message)
@@ -172,8 +172,8 @@ class TestReasonsScreens(ReasonsCommon, HttpCase):
     def test_from_the_reason_to_the_field(self):
         move = self.post()
         self.env.flush_all()
-        self.send(move)
         self.simulator.call("POST", "verdict", issuer=self.rut, type=33, folio=move.dte_folio, outcome="reject")
+        self.send(move)
         self.ask(move)
         self.assertEqual(move.dte_status, "rejected")
         move.dte_document_id._set_reasons(["(REF L[1] -3-758) CodRef es obligatorio", "(HED-3-305) Fecha"])
