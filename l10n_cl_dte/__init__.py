@@ -1,5 +1,5 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-from . import models, report, wizards
+from . import controllers, models, report, wizards
 from .models.dte_archive_triggers import drop_guards
 
 

@@ -1,10 +1,12 @@
 -- Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 -- A copy of a production database cannot speak for the company: it works in the simulator, has no session, nobody can
--- sign with its certificate, and it does not write into the company's archive folder. Documents keep the environment in
--- which they were issued, so none of them is sent.
+-- sign with its certificate, it does not write into the company's archive folder, it tells other systems nothing, and
+-- no monitor takes it for the original. Documents keep the environment in which they were issued, so none is sent.
 UPDATE res_company
    SET dte_environment = 'simulator',
        dte_simulator_url = NULL,
        dte_certificate_id = NULL,
        dte_archive_url = NULL;
 DELETE FROM dte_sii_session;
+UPDATE dte_webhook SET active = FALSE;
+DELETE FROM ir_config_parameter WHERE key = 'l10n_cl_dte.health_token_hash';

@@ -112,12 +112,14 @@ class _DeadlineSocket:
         self._sock.settimeout(min(READ_TIMEOUT, left))
 
 
-def _pools(deadline: Deadline) -> dict[str, type]:
+def _pools(deadline: Deadline, check_peer: Callable[[str], None] | None) -> dict[str, type]:
     """Return urllib3's pools for connections under this deadline, by scheme."""
 
     class Limited:
         def connect(self):
             super().connect()
+            if check_peer:
+                check_peer(self.sock.getpeername()[0])
             self.sock = _DeadlineSocket(self.sock, deadline)
 
     def pool_of(pool, connection):
@@ -133,17 +135,18 @@ def _pools(deadline: Deadline) -> dict[str, type]:
 class _DeadlineAdapter(HTTPAdapter):
     """Puts each connection under a deadline, whatever the caller of the session says."""
 
-    def __init__(self, deadline: Deadline):
+    def __init__(self, deadline: Deadline, check_peer: Callable[[str], None] | None = None):
         self._deadline = deadline
+        self._check_peer = check_peer
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args, **options):
         super().init_poolmanager(*args, **options)
-        self.poolmanager.pool_classes_by_scheme = _pools(self._deadline)
+        self.poolmanager.pool_classes_by_scheme = _pools(self._deadline, self._check_peer)
 
     def proxy_manager_for(self, proxy, **options):
         manager = super().proxy_manager_for(proxy, **options)
-        manager.pool_classes_by_scheme = _pools(self._deadline)
+        manager.pool_classes_by_scheme = _pools(self._deadline, self._check_peer)
         return manager
 
     def send(self, request, **options):
@@ -153,7 +156,13 @@ class _DeadlineAdapter(HTTPAdapter):
 
 
 def post(
-    url: str, body: bytes, headers: dict[str, str], deadline: Deadline, *, verify: bool | str = True
+    url: str,
+    body: bytes,
+    headers: dict[str, str],
+    deadline: Deadline,
+    *,
+    verify: bool | str = True,
+    check_peer: Callable[[str], None] | None = None,
 ) -> HttpAnswer:
     """Send one request over a connection of its own and read the whole answer before the deadline.
 
@@ -161,6 +170,7 @@ def post(
     arrived.
 
     :param verify: False is not for production; a path names the certificate authority to trust
+    :param check_peer: called with the address of the other side before anything is sent; an OSError ends it
     :raises TransportError: when there is no complete answer
     """
     tracked = _Body(body)
@@ -169,7 +179,7 @@ def post(
         raise TransportError("deadline before sending", sent=False, error_type="timeout")
     try:
         with requests.Session() as session:
-            session.mount(url, _DeadlineAdapter(deadline))
+            session.mount(url, _DeadlineAdapter(deadline, check_peer))
             with session.post(
                 url, data=tracked, headers=headers, verify=verify, stream=True, allow_redirects=False
             ) as response:

@@ -59,6 +59,7 @@ class DteDocument(models.Model):
             document._tell_invoice()
             document._tell_responsible()
             document._tell_notes()
+        self.env["dte.webhook"]._note_safely(documents)
         documents.told = True
 
     def _tell_archive(self):

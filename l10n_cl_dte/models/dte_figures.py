@@ -72,7 +72,7 @@ class DteFigures(models.AbstractModel):
             archive: documents, bytes and measured_at as of the last sum, damaged, double (there is a second copy),
             uncopied, uncopied_since, checked_at and check_damaged of the last check;
             sii, of the last 24 hours: calls, mean_ms, median_ms, availability (percent); last_answer_at and
-            last_answer_age (seconds), of ever
+            last_answer_age (seconds), of ever; failed_in_a_row (calls of the last 24 hours since that answer)
         """
         # sudo: counts only, of a company that the caller may see; call log and certificate are closed to users
         company = company.sudo()
@@ -135,14 +135,19 @@ class DteFigures(models.AbstractModel):
         }
 
     def _queued_since(self, company):
-        """Return when the document that leaves next was signed; the index of the sending job gives it at once."""
-        return self._row(
+        """Return when somebody asked to send the document that leaves next; notes wait for what they correct."""
+        rows = self.env.execute_query(
             SQL(
-                "SELECT MIN(signed_at) FROM dte_document WHERE %s"
-                " AND state = 'to_send' AND queued_at IS NOT NULL AND split_envio_id IS NULL",
+                "SELECT queued_at FROM dte_document d WHERE %s"
+                " AND state = 'to_send' AND queued_at IS NOT NULL AND split_envio_id IS NULL"
+                " AND NOT EXISTS (SELECT 1 FROM dte_document_reference_rel rel"
+                " JOIN dte_document referenced ON referenced.id = rel.referenced_id"
+                " WHERE rel.document_id = d.id AND referenced.state NOT IN ('accepted', 'objected'))"
+                " ORDER BY signed_at, id LIMIT 1",
                 self._line(company),
             )
-        )[0]
+        )
+        return rows[0][0] if rows else None
 
     def _waiting_since(self, company):
         self.env["dte.envio"].flush_model(
@@ -320,9 +325,18 @@ class DteFigures(models.AbstractModel):
             )
         )
         counted = answered + failed
+        (in_a_row,) = self._row(
+            SQL(
+                "SELECT COUNT(*) FROM dte_sii_call WHERE %s AND called_at > %s AND outcome IN %s",
+                self._line(company),
+                max(last or now - _DAY, now - _DAY),
+                FAILED,
+            )
+        )
         return {
             "last_answer_at": last,
             "last_answer_age": max(0, int((now - last).total_seconds())) if last else None,
+            "failed_in_a_row": in_a_row,
             "calls": calls,
             "mean_ms": round(mean) if mean is not None else None,
             "median_ms": round(median) if median is not None else None,

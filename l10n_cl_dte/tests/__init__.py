@@ -21,6 +21,7 @@ from . import (
     test_delivery,
     test_figures,
     test_folios,
+    test_health,
     test_jobs,
     test_locked,
     test_messages,
@@ -36,4 +37,5 @@ from . import (
     test_split,
     test_status,
     test_volume,
+    test_webhook,
 )

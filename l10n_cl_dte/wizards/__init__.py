@@ -6,4 +6,5 @@ from . import (
     dte_archive_export,
     dte_archive_restore,
     dte_certificate_load,
+    dte_secret,
 )
