@@ -1,6 +1,7 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 from . import (
     test_access,
+    test_alerts,
     test_amounts,
     test_archive_access,
     test_archive_check,
@@ -17,6 +18,7 @@ from . import (
     test_contingency_screens,
     test_contingency_wizard,
     test_correct,
+    test_dashboard,
     test_delivery,
     test_figures,
     test_folios,
@@ -29,6 +31,7 @@ from . import (
     test_poll,
     test_posting,
     test_queue,
+    test_reasons,
     test_reconcile,
     test_screens,
     test_sii_call,
