@@ -88,3 +88,18 @@ def test_a_browser_test_that_was_skipped_looked_at_nothing(monkeypatch):
     monkeypatch.setattr(run_tests, "run_odoo", lambda env, name, tags: Result(name, tests=2, skipped=1))
     assert not run_tests.browser(None, "browser").good
     assert run_tests.odoo(None, "odoo").good
+
+
+def test_the_lots_hold_every_file_once_and_each_counts(monkeypatch):
+    taken = {}
+
+    def run(env, name, tags):
+        taken[name] = tags.split(",")
+        return Result(name, tests=3, failed=len(taken) - 1, problem="crash" if name == "odoo_2" else "")
+
+    monkeypatch.setattr(run_tests, "run_odoo", run)
+    result = run_tests.odoo(None, "odoo")
+    files = [tag.rpartition("/")[2] for tags in taken.values() for tag in tags if tag.startswith("*")]
+    assert sorted(files) == sorted(path.name for path in run_tests.ADDON_TESTS.glob("test_*.py"))
+    assert all(tags[-2:] == ["-dte_browser", "-external"] for tags in taken.values())
+    assert (result.part, result.tests, result.failed, result.problem) == ("odoo", 6, 1, "odoo_2: crash")
