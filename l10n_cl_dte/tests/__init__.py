@@ -33,6 +33,7 @@ from . import (
     test_queue,
     test_reasons,
     test_reconcile,
+    test_result_mail,
     test_screens,
     test_sii_call,
     test_split,
