@@ -266,8 +266,8 @@ STATES = {
         "issue it again with the same folio."
     ),
     "accepted_unknown_repairs_known": _lt(
-        "Accepted by the SII: it is valid. Its result mail tells of something to repair, which is listed; correct it with "
-        "a credit or debit note if needed."
+        "Accepted by the SII: it is valid. Its result mail tells of something to repair, which is listed; correct it "
+        "with a credit or debit note if needed."
     ),
     "rejected_known": _lt(
         "Rejected by the SII: it is not a valid document. What the SII found is listed with what to look at. Press "

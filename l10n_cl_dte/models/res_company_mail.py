@@ -12,8 +12,8 @@ class ResCompany(models.Model):
         string="Address of Result Mails",
         compute="_compute_dte_result_alias_name",
         inverse="_inverse_dte_result_alias_name",
-        help="Mail to this address that brings a result of the SII is read: its reasons are shown in the documents, and "
-        "the SII is asked at once. Register the address at the SII, or forward its mails to it.",
+        help="Mail to this address that brings a result of the SII is read: its reasons are shown in the documents, "
+        "and the SII is asked at once. Register the address at the SII, or forward its mails to it.",
     )
     dte_result_alias_email = fields.Char(compute="_compute_dte_result_alias_name")
 

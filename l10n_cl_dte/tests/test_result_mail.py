@@ -65,9 +65,8 @@ class ResultMailCommon(DteCommon):
     def send_scripted(self, *outcomes):
         moves = self.env["account.move"].union(*(self.post() for _outcome in outcomes))
         for move, outcome in zip(moves, outcomes, strict=True):
-            if isinstance(outcome, str):
-                outcome = {"outcome": outcome}
-            self.simulator.call("POST", "verdict", issuer=self.rut, type=33, folio=move.dte_folio, **outcome)
+            spec = {"outcome": outcome} if isinstance(outcome, str) else outcome
+            self.simulator.call("POST", "verdict", issuer=self.rut, type=33, folio=move.dte_folio, **spec)
         self.send(moves)
         return moves
 
@@ -146,9 +145,8 @@ class TestResultMail(ResultMailCommon):
         move = self.send_scripted("accept")
         self.ask(move)
         self.assertIn("result mail", move.dte_message)
-        self.deliver(self.mail(result_file(
-            self.rut, move.dte_track_id, state="RFR - Rechazado por Error en Firma",
-            between="<ERRORENVIO><DETERRENVIO>(ENV-3-6) Rut No Autorizado a Firmar</DETERRENVIO></ERRORENVIO>")))  # fmt: skip
+        errors = "<ERRORENVIO><DETERRENVIO>(ENV-3-6) Rut No Autorizado a Firmar</DETERRENVIO></ERRORENVIO>"
+        self.deliver(self.mail(result_file(self.rut, move.dte_track_id, state="RFR - Rechazado", between=errors)))
         self.assertEqual(self.codes(move), ["ENV-3-6"])
         self.assertIn("listed with what to look at", move.dte_message)
 
@@ -232,8 +230,8 @@ class TestFalseMail(ResultMailCommon):
 
     def test_a_mail_accepts_nothing(self):
         move = self.send_scripted("reject")
-        subtotal = "<ESTADISTICA><SUBTOTAL><TIPODOC>33</TIPODOC><INFORMADO>1</INFORMADO><ACEPTA>1</ACEPTA></SUBTOTAL></ESTADISTICA>"
-        forged = self.mail(result_file(self.rut, move.dte_track_id, between=subtotal))
+        row = "<SUBTOTAL><TIPODOC>33</TIPODOC><INFORMADO>1</INFORMADO><ACEPTA>1</ACEPTA></SUBTOTAL>"
+        forged = self.mail(result_file(self.rut, move.dte_track_id, between=f"<ESTADISTICA>{row}</ESTADISTICA>"))
         self.deliver(forged)
         self.assertEqual(move.dte_status, "sent")
         self.ask(move)
