@@ -38,6 +38,7 @@ from . import (
     test_sii_call,
     test_split,
     test_status,
+    test_verdicts,
     test_volume,
     test_webhook,
 )
