@@ -46,6 +46,7 @@
         "views/res_config_settings_alerts_views.xml",
         "views/res_config_settings_archive_views.xml",
         "views/res_config_settings_contingency_views.xml",
+        "views/res_config_settings_mail_views.xml",
         "views/res_config_settings_monitoring_views.xml",
         "views/res_partner_views.xml",
         "wizards/account_debit_note_views.xml",

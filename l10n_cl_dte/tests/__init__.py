@@ -33,10 +33,12 @@ from . import (
     test_queue,
     test_reasons,
     test_reconcile,
+    test_result_mail,
     test_screens,
     test_sii_call,
     test_split,
     test_status,
+    test_verdicts,
     test_volume,
     test_webhook,
 )
