@@ -54,8 +54,8 @@ class DteAlert(models.Model):
     solved_at = fields.Datetime(string="Solved On", readonly=True)
     start_figures = fields.Json(readonly=True)
     figures = fields.Json(readonly=True)
-    text = fields.Char(string="What Is", compute="_compute_texts")
-    start_text = fields.Char(string="When It Began", compute="_compute_texts")
+    text = fields.Char(string="Situation", compute="_compute_texts")
+    start_text = fields.Char(string="At the Beginning", compute="_compute_texts")
     step = fields.Char(string="What to Do", compute="_compute_texts")
     told = fields.Boolean(readonly=True, help="The mail about its beginning is written.")
 

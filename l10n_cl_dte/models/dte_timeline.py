@@ -73,7 +73,7 @@ class DteDocument(models.Model):
     def _timeline_verdict(self) -> str:
         text = self.env._(_VERDICT_TEXTS[self.state])
         codes = [code for code in self.reason_ids.mapped("code") if code]
-        return f"{text} ({', '.join(dict.fromkeys(codes))})" if codes else text
+        return f"{text.rstrip('.')} ({', '.join(dict.fromkeys(codes))})." if codes else text
 
     def _timeline_next(self) -> list[Entry]:
         """Return the next step that has its time, which is the last line."""

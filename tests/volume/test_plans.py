@@ -36,7 +36,8 @@ MANY = 30_000
 # What the screens show is counted: each of the 43,000 open documents once, by their index alone.
 COUNTED = {"dte_document_open_live": 45_000}
 MILLISECONDS = 50
-# What people wait for, and monitors.
+# What people and monitors wait for is measured as a whole.
+SCREENS = ("overview", "health", "alerts")
 SECONDS = 1.0
 
 
@@ -72,10 +73,14 @@ def rows_read(node):
     return (node["Actual Rows"] + node.get("Rows Removed by Filter", 0)) * node["Actual Loops"]
 
 
+def is_claim(tables):
+    return "dte_document" in tables and "dte_document_dte_envio_rel" not in tables
+
+
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_claims_use_their_partial_index(plans, claim):
-    # The drain looks for halves of envelopes before it claims.
-    first = next(query for query in plans[claim] if "dte_document" in [node["Relation Name"] for node in scans(query)])
+    # The drain looks for halves of envelopes, and at their documents, before it claims.
+    first = next(query for query in plans[claim] if is_claim({node["Relation Name"] for node in scans(query)}))
     assert CLAIMS[claim] in [node.get("Index Name") for node in scans(first)], first["plan"]
     # The index also gives the order: nothing is sorted.
     assert "Sort" not in [node["Node Type"] for node in walk(first["plan"])], first["plan"]
@@ -99,22 +104,23 @@ def test_few_rows_are_read(plans, name):
         assert sum(rows_read(node) for node in scans(query)) <= FEW, query
 
 
-def test_everything_is_quick(plans):
+def test_every_query_of_a_job_is_quick(plans):
     slow = [
         (name, query["milliseconds"], query["query"])
         for name, queries in plans.items()
+        if name not in SCREENS
         for query in queries
         if query["milliseconds"] >= MILLISECONDS
     ]
     assert not slow
 
 
-@pytest.mark.parametrize("name", ["overview", "health", "alerts"])
+@pytest.mark.parametrize("name", SCREENS)
 def test_nobody_waits(measured, name):
     assert measured["seconds"][name] < SECONDS
 
 
 def test_the_open_documents_are_counted_in_their_index(plans):
-    for name in ("overview", "health", "alerts"):
+    for name in SCREENS:
         indexes = [node.get("Index Name") for query in plans[name] for node in scans(query)]
         assert "dte_document_open_live" in indexes, indexes

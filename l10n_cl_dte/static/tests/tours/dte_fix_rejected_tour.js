@@ -86,7 +86,7 @@ registry.category("web_tour.tours").add("dte_fix_rejected_tour", {
         {
             content: "Its timeline tells of both versions, the way to the SII and both verdicts",
             trigger:
-                "ul.o_dte_timeline:has(li.o_dte_tone_danger:contains('Rejected by the SII. (HED-3-211)'))" +
+                "ul.o_dte_timeline:has(li.o_dte_tone_danger:contains('Rejected by the SII (HED-3-211)'))" +
                 ":has(li:contains('signed, stamped and archived again with folio 1'))" +
                 ":has(li.o_dte_tone_success:contains('Accepted by the SII'))",
         },
