@@ -129,7 +129,7 @@ class DteDocument(models.Model):
 
     @api.depends("reason_ids")
     def _compute_message(self):
-        super()._compute_message()
+        return super()._compute_message()
 
     def _sentence(self, code: str, **params) -> str:
         # A document with reasons does not send its reader to the mail for them.
