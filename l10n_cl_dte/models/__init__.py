@@ -53,6 +53,7 @@ from . import (
     dte_schema_set,
     dte_sii_call,
     dte_sii_session,
+    dte_timeline,
     dte_webhook,
     dte_webhook_delivery,
     res_company,

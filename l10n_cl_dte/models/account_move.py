@@ -43,7 +43,6 @@ class AccountMove(models.Model):
     is_contingency = fields.Boolean(related="dte_document_id.is_contingency")
     dte_message = fields.Text(related="dte_document_id.message", string="SII Message")
     dte_is_queued = fields.Boolean(related="dte_document_id.is_queued")
-    dte_timeline = fields.Html(related="dte_document_id.timeline", string="Timeline")
     dte_reference_ids = fields.One2many("dte.reference", "move_id", string="References")
     # The stock l10n_cl reads this name when a foreign supplier's credit note is posted.
     l10n_cl_reference_ids = fields.One2many("dte.reference", "move_id", string="References (l10n_cl)")
@@ -399,7 +398,17 @@ class AccountMove(models.Model):
                 "level": "danger" if document.state in ("failed", "rejected") else "warning",
                 "message": document.message,
             }
+            if document.reason_ids and self.env.user.has_group("l10n_cl_dte.group_dte_user"):
+                alerts["dte_status"].update(self._dte_show_reasons())
         return alerts
+
+    def _dte_show_reasons(self) -> dict:
+        """Return the link of an alert that leads to the reasons, on the tab where they stand."""
+        params = {"action": False, "field": "dte_reason_ids", "tab": "dte_tab", "note": ""}
+        return {
+            "action_text": self.env._("Show the reasons"),
+            "action": {"type": "ir.actions.client", "tag": "l10n_cl_dte.show_field", "params": params},
+        }
 
     @api.depends("dte_document_id.state", "dte_document_id.message_code", "dte_document_id.superseded")
     def _compute_alerts(self):

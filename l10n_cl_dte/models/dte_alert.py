@@ -54,8 +54,8 @@ class DteAlert(models.Model):
     solved_at = fields.Datetime(string="Solved On", readonly=True)
     start_figures = fields.Json(readonly=True)
     figures = fields.Json(readonly=True)
-    text = fields.Char(string="What Is", compute="_compute_texts")
-    start_text = fields.Char(string="When It Began", compute="_compute_texts")
+    text = fields.Char(string="Situation", compute="_compute_texts")
+    start_text = fields.Char(string="At the Beginning", compute="_compute_texts")
     step = fields.Char(string="What to Do", compute="_compute_texts")
     told = fields.Boolean(readonly=True, help="The mail about its beginning is written.")
 
@@ -130,9 +130,7 @@ class DteAlert(models.Model):
         by_kind = (open_ones - elsewhere).grouped("kind")
         for kind, _label in KINDS:
             alert = by_kind.get(kind, self.browse())
-            wrong = (
-                getattr(self, f"_wrong_{kind}")(company, figures, bool(alert)) if company[f"dte_alert_{kind}"] else None
-            )
+            wrong = self._wrong(kind, company, figures, bool(alert))
             if wrong is None:
                 alert._solve()
             elif alert:
@@ -142,6 +140,13 @@ class DteAlert(models.Model):
                 self._begin(company, kind, wrong)
         # What another environment had to tell does not matter where the company works now.
         elsewhere._solve()
+
+    def _wrong(self, kind: str, company, figures: dict, is_open: bool) -> dict | None:
+        return getattr(self, f"_wrong_{kind}")(company, figures, is_open) if company[f"dte_alert_{kind}"] else None
+
+    def _wrong_now(self, figures: dict) -> dict | None:
+        """Return what is still wrong by these figures of the alert's company, None when it is solved."""
+        return self._wrong(self.kind, self.company_id, figures, True)
 
     def _begin(self, company, kind: str, wrong: dict):
         _logger.info("dte_alert_began company_id=%s kind=%s figures=%s", company.id, kind, wrong)

@@ -44,7 +44,7 @@ class DteDashboard(models.AbstractModel):
             "name": company.name,
             "environment": labels[company.dte_environment],
             "status": self._status(company, figures),
-            "alerts": self._alerts(company),
+            "alerts": self._alerts(company, figures),
             "tiles": [
                 *self._tiles_of_sending(company, figures),
                 *self._tiles_of_answers(company, figures),
@@ -77,7 +77,8 @@ class DteDashboard(models.AbstractModel):
             }
         return {"text": self.env._("Sending as usual"), "tone": "success", "action": self._contingency(company)}
 
-    def _alerts(self, company) -> list[dict]:
+    def _alerts(self, company, figures) -> list[dict]:
+        """Return the open alerts with the figures of this moment, so that they do not contradict the tiles."""
         alerts = self.env["dte.alert"].search(
             [
                 ("company_id", "=", company.id),
@@ -85,15 +86,21 @@ class DteDashboard(models.AbstractModel):
                 ("solved_at", "=", False),
             ]
         )
-        return [
-            {
-                "id": alert.id,
-                "text": alert.text,
-                "since": self.env._("since %s", self._moment(alert.since)),
-                "action": self._action_of_alert(alert),
-            }
-            for alert in alerts
-        ]
+        shown = []
+        for alert in alerts:
+            wrong = alert._wrong_now(figures)
+            # One that is solved ends at the next run of the job.
+            if wrong:
+                shown.append(
+                    {
+                        "id": alert.id,
+                        "text": alert._fact(wrong),
+                        "step": alert.step,
+                        "since": self.env._("since %s", self._moment(alert.since)),
+                        "action": self._action_of_alert(alert),
+                    }
+                )
+        return shown
 
     # -- tiles --
 
@@ -110,19 +117,20 @@ class DteDashboard(models.AbstractModel):
 
     def _tiles_of_sending(self, company, figures) -> list[dict]:
         env = self.env
-        asked, total = figures["queued"], figures["to_send"] + figures["queued"]
+        unasked, total = figures["to_send"], figures["to_send"] + figures["queued"]
         percent = figures["retry_success"]
         contingency = figures["contingency"]["on"]
         return [
             self._tile(
                 "to_send", env._("To send"), total,
-                env._("Asked to leave: %s", self._number(asked)) if total else env._("Nothing waits to be sent"),
+                env._("Wait for Send DTE: %s", self._number(unasked)) if unasked
+                else env._("They leave by themselves") if total else env._("Nothing waits to be sent"),
                 action=self._documents(company, ("to_send", "sending"), env._("To send")),
             ),
             self._tile(
                 "retry", env._("Retry queue"), figures["retry"],
                 env._("Outcome unknown: %s", self._number(figures["unknown"])) if figures["unknown"]
-                else env._("They leave by themselves"),
+                else env._("They leave by themselves") if figures["retry"] else env._("Nothing waits for a retry"),
                 "warning" if figures["retry"] > company.dte_alert_queue_over else "",
                 self._list(
                     "dte.failed.queue", company, [*self._line(company), ("state", "in", ("pending", "retrying"))],
@@ -131,7 +139,7 @@ class DteDashboard(models.AbstractModel):
             ),
             self._tile(
                 "retry_success", env._("Successful retries"), "-" if percent is None else self._percent(percent),
-                env._("of those that ended in %s days", RETRY_DAYS),
+                env._("Of those ended in the last %s days", RETRY_DAYS),
                 "warning" if percent is not None and percent < company.dte_alert_retry_success_under else "",
                 self._list("dte.failed.queue", company, self._ended_retries(company), env._("Retries that ended")),
             ),

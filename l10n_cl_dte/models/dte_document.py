@@ -2,8 +2,6 @@
 import logging
 import re
 
-from markupsafe import Markup, escape
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import format_datetime
@@ -141,7 +139,6 @@ class DteDocument(models.Model):
         help="Documents of ours that must be accepted before this one is sent.",
     )
     xml_content = fields.Binary(related="backup_id.xml_content", string="XML")
-    timeline = fields.Html(compute="_compute_timeline", sanitize=False)
 
     _unique_live_folio = models.UniqueIndex(
         "(company_id, environment, dte_type, folio) WHERE (superseded IS NOT TRUE)",
@@ -331,37 +328,6 @@ class DteDocument(models.Model):
         """Return the documents that must be accepted before this one may leave."""
         # sudo: a document of the same company; its state is needed to explain this one
         return self.sudo().reference_ids.filtered(lambda document: document.state not in ("accepted", "objected"))
-
-    @api.depends("envio_ids.state", "state")
-    @api.depends_context("lang", "tz")
-    def _compute_timeline(self):
-        for document in self:
-            rows = Markup().join(
-                Markup("<li class='mb-1'><span class='text-muted me-2'>%s</span>%s</li>")
-                % (format_datetime(self.env, moment, dt_format="short"), escape(text))
-                for moment, text in document._timeline_entries()
-            )
-            document.timeline = Markup("<ul class='list-unstyled mb-0'>%s</ul>") % rows
-
-    def _timeline_entries(self) -> list:
-        """Return (UTC datetime, sentence) of what happened to the document, oldest first."""
-        self.ensure_one()
-        entries = []
-        # sudo: earlier versions and the envelopes of a document that the user sees
-        earlier = (
-            self.sudo().search([("move_id", "=", self.move_id.id), ("id", "<", self.id)]) if self.move_id else self
-        )
-        for document in earlier.sorted("id") | self.sudo():
-            entries.append(
-                (document.signed_at, self.env._("Signed, stamped and archived with folio %s.", document.folio))
-            )
-            for held in document.pending_ids.sorted("id"):
-                entries.append((held.stored_date, self.env._("Kept in contingency.")))
-            for envio in document.envio_ids.sorted("id"):
-                entries += envio._timeline_entries()
-            if document.state in VERDICTS and document.verdict_at:
-                entries.append((document.verdict_at, document._explain_state()))
-        return sorted(entries, key=lambda entry: entry[0])
 
     # -- asking --
 

@@ -14,6 +14,24 @@ _REFUSED_FOR_GOOD = ("refused", "not_delivered", "rejected")
 class DteDocument(models.Model):
     _inherit = "dte.document"
 
+    def action_correct(self):
+        """Take the invoice of a document back to draft, see `account.move.action_dte_correct`, and open it."""
+        self.ensure_one()
+        self.check_access("read")
+        move = self.move_id
+        if not move or move.dte_document_id != self:
+            raise UserError(self.env._("There is no invoice of %s to correct.", self.display_name))
+        told = move.action_dte_correct()
+        if move.state != "draft":
+            # The SII has it after all.
+            return told
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "account.move",
+            "res_id": move.id,
+            "views": [(False, "form")],
+        }
+
     def _check_correctable(self):
         """Refuse to take back a document that is, or may be, at the SII."""
         if not self or self.superseded:

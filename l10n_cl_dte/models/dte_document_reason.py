@@ -143,7 +143,7 @@ class DteDocument(models.Model):
 
     @api.depends("shows_reasons")
     def _compute_message(self):
-        super()._compute_message()
+        return super()._compute_message()
 
     def _message_key(self, code: str) -> str:
         # A document with reasons does not send its reader to the mail for them.

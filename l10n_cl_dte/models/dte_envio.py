@@ -94,24 +94,6 @@ class DteEnvio(models.Model):
                 self.env, dte_messages.ERRORS, envio.message_code, envio.message_params
             )
 
-    def _timeline_entries(self) -> list:
-        """Return (UTC datetime, sentence) of what happened to the envelope, oldest first."""
-        self.ensure_one()
-        entries = []
-        if self.first_attempted_at:
-            sentence = self.env._("Sent to the SII in an envelope of %s.", self.document_count)
-            entries.append((self.first_attempted_at, sentence))
-        if self.attempts > 1:
-            entries.append((self.attempted_at, self.env._("Sent again, the same bytes: there was no answer.")))
-        if self.answered_at and self.track_id:
-            entries.append((self.answered_at, self.env._("Received by the SII with track id %s.", self.track_id)))
-        elif self.answered_at and self.message:
-            entries.append((self.answered_at, self.message))
-        if self.polled_at and self.sii_state:
-            state = " ".join(filter(None, (self.sii_state, self.sii_text)))
-            entries.append((self.polled_at, self.env._("The SII answers: %s.", state)))
-        return entries
-
     def _on_board(self):
         """Return the documents that this envelope still answers for: a later one may have taken them over."""
         return self.document_ids.filtered(

@@ -153,15 +153,12 @@ class DteHealth(models.AbstractModel):
         return self._result("queue", problems, self.env._("What is to leave leaves."))
 
     def _check_documents(self, company) -> dict:
-        problems = [
-            (WARNING, text % company[name])
-            for name, text in (
-                ("failed_without_action", self.env._("Documents that could not be sent: %s.")),
-                ("rejected_without_action", self.env._("Rejected documents: %s.")),
-                ("no_answer", self.env._("Documents without an answer for days: %s.")),
-            )
-            if company[name]
-        ]
+        texts = {
+            "failed_without_action": self.env._("Documents that could not be sent: %s."),
+            "rejected_without_action": self.env._("Rejected documents: %s."),
+            "no_answer": self.env._("Documents without an answer for days: %s."),
+        }
+        problems = [(WARNING, text % company[name]) for name, text in texts.items() if company[name]]
         return self._result("documents", problems, self.env._("No document waits for a person."))
 
     def _check_folios(self, company) -> dict:

@@ -138,7 +138,7 @@ class DteWebhookDelivery(models.Model):
     def _cron_deliver(self):
         """Tell what is due, a few of each webhook in turn, each in transactions of its own. Commits."""
         progress = self.env["ir.cron"]._commit_progress
-        webhooks = self.env["dte.webhook"].search([])
+        webhooks = self.env["dte.webhook"].search([("active", "=", True)])
         left = progress(remaining=self.search_count(self._due_domain(webhooks)))
         while webhooks and left:
             for webhook in webhooks:

@@ -116,6 +116,28 @@ class TestDashboard(DashboardCommon):
         self.assertIn("rejected", alert["text"])
         self.assertEqual(self.count(alert["action"]), 1)
 
+    def test_alerts_do_not_contradict_the_numbers(self):
+        """They are written every 15 minutes; what the screen shows of them is of this moment."""
+        document = self.in_state("rejected")
+        self.run_job("dte.alert", "_cron_alerts")
+        other = self.in_state("rejected")
+        [alert] = self.overview()["alerts"]
+        self.assertIn(": 2.", alert["text"])
+        self.assertIn("press Correct", alert["step"])
+        for solved in document + other:
+            solved._set_state("accepted")
+        self.assertEqual(self.overview()["alerts"], [])
+
+    def test_what_is_to_be_sent_says_who_acts(self):
+        def detail():
+            return self.tiles()["to_send"]["detail"]
+
+        self.assertEqual(detail(), "Nothing waits to be sent")
+        document = self.in_state("to_send")
+        self.assertEqual(detail(), "Wait for Send DTE: 1")
+        document.queued_at = fields.Datetime.now()
+        self.assertEqual(detail(), "They leave by themselves")
+
     def test_the_companies_of_the_switcher(self):
         other = self.env["res.company"].sudo().create({"name": "Otra", "country_id": self.env.ref("base.cl").id})
         dashboard = self.env(user=self.dte_user)["dte.dashboard"]

@@ -117,6 +117,18 @@ class TestReasons(ReasonsCommon):
         self.assertIn("Press Correct", shown["note"])
         self.assertIn("credit or debit note", self.show("(DTE-1-650) tarde", state="objected")["params"]["note"])
 
+    def test_the_banner_of_the_invoice_leads_to_the_reasons(self):
+        move = self.rejected("(REF L[1] -3-758) CodRef").move_id
+        link = move.with_user(self.dte_user).alerts["dte_status"]
+        self.assertEqual(link["action"]["params"]["field"], "dte_reason_ids")
+        self.assertTrue(link["action_text"])
+        invoicing = new_test_user(
+            self.env(su=True), "factura", "account.group_account_invoice", company_id=self.company.id,
+            company_ids=[(6, 0, self.company.ids)],
+        )  # fmt: skip
+        self.assertNotIn("action", move.with_user(invoicing).alerts["dte_status"], "those are not on their screen")
+        self.assertNotIn("action", self.rejected().move_id.with_user(self.dte_user).alerts["dte_status"])
+
     def test_on_the_invoice_itself_nothing_is_opened(self):
         reason = self.rejected("(DET L[1]-2-200) valor").reason_ids.with_context(dte_in_invoice=True)
         shown = reason.action_fix()["params"]
@@ -169,17 +181,42 @@ class TestReasonsScreens(ReasonsCommon, HttpCase):
         super().setUp()
         self.dte_user.sudo().password = self.dte_user.login
 
-    def test_from_the_reason_to_the_field(self):
+    def rejected_by_the_sii(self, *reasons):
         move = self.post()
         self.env.flush_all()
         self.simulator.call("POST", "verdict", issuer=self.rut, type=33, folio=move.dte_folio, outcome="reject")
         self.send(move)
         self.ask(move)
         self.assertEqual(move.dte_status, "rejected")
-        move.dte_document_id._set_reasons(["(REF L[1] -3-758) CodRef es obligatorio", "(HED-3-305) Fecha"])
+        move.dte_document_id._set_reasons(list(reasons))
+        return move
+
+    def test_from_the_reason_to_the_field(self):
+        move = self.rejected_by_the_sii("(REF L[1] -3-758) CodRef es obligatorio", "(HED-3-305) Fecha")
         self.start_tour(f"/odoo/customer-invoices/{move.id}", "dte_reason_tour", login=self.dte_user.login)
         move.invalidate_recordset()
         self.assertEqual(move.state, "draft")
+
+    def test_a_rejected_invoice_is_put_right(self):
+        """From the banner of the invoice to its acceptance, without leaving the screen."""
+        move = self.rejected_by_the_sii("(HED-3-211) Encabezado")
+        first = move.dte_document_id
+        self.assertNotEqual(move.dte_payment_form, "2")
+        self.start_tour(f"/odoo/customer-invoices/{move.id}", "dte_fix_rejected_tour", login=self.dte_user.login)
+        self.env.invalidate_all()
+        second = move.dte_document_id
+        self.assertEqual((second.state, second.folio, second.version), ("accepted", first.folio, 2))
+        self.assertEqual((first.state, first.superseded), ("rejected", True))
+        self.assertIn(b"<FmaPago>2</FmaPago>", second._xml())
+        self.assertEqual(self.held()[33, second.folio]["state"], "accepted")
+
+    def test_correct_on_the_document(self):
+        move = self.rejected_by_the_sii("(HED-3-211) Encabezado")
+        self.start_tour(
+            f"/odoo/dte-documents/{move.dte_document_id.id}", "dte_document_correct_tour", login=self.dte_user.login
+        )  # fmt: skip
+        move.invalidate_recordset()
+        self.assertEqual((move.state, move.dte_folio), ("draft", 1))
 
     def test_from_the_document_to_the_invoice(self):
         document = self.rejected("(DET L[1]-2-200) Valor detalle")

@@ -2,6 +2,7 @@
 from datetime import timedelta
 from unittest.mock import patch
 
+from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
@@ -190,3 +191,34 @@ class TestStatus(DteCommon):
         timeline = str(move.dte_timeline)
         for words in ("Signed, stamped and archived with folio 1", "Sent to the SII", move.dte_track_id, "EPR"):
             self.assertIn(words, timeline)
+        document = move.dte_document_id
+        entries = document._timeline_entries()
+        self.assertEqual([entry.tone for entry in entries], ["info"] * 4 + ["success"])
+        self.assertEqual(entries[-1], (document.verdict_at, "Accepted by the SII.", "success"))
+
+    def test_timeline_tells_what_comes_next(self):
+        move = self.post()
+        document = move.dte_document_id.sudo()
+        self.assertEqual([entry.tone for entry in document._timeline_entries()], ["info"])
+        self.send(move)
+        self.assertEqual(document._timeline_entries()[-1][::2], (document.envio_id.next_poll_date, "next"))
+        now = fields.Datetime.now()
+        later = now + timedelta(hours=1)
+        for state, values, moment in (
+            ("retry", {"retry_at": later}, later),
+            ("to_send", {"queued_at": now}, now),
+        ):
+            document._set_state(state, **values)
+            self.assertEqual(document._timeline_entries()[-1][::2], (moment, "next"), state)
+        document.superseded = True
+        self.assertNotIn("next", [entry.tone for entry in document._timeline_entries()])
+
+    def test_timeline_of_an_upload_that_failed(self):
+        self.fault("http_status", status=503, service="upload", count=9)
+        move = self.post()
+        self.send(move)
+        self.assertEqual(move.dte_status, "retry")
+        failure, later = move.dte_document_id._timeline_entries()[-2:]
+        envio = move.dte_document_id.sudo().envio_id
+        self.assertEqual(failure, (envio.answered_at, envio.message, "warning"))
+        self.assertEqual((later.tone, later.moment), ("next", move.dte_document_id.retry_at))

@@ -13,7 +13,7 @@ class DteSecret(models.TransientModel):
     note = fields.Text(store=False, readonly=True, default=lambda self: self.env.context.get("dte_secret_note"))
 
     @api.model_create_multi
-    def create(self, vals_list):
+    def create(self, vals_list):  # pylint: disable=method-required-super
         raise UserError(self.env._("There is nothing to save: copy the secret and close the window."))
 
     @api.model

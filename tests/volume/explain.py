@@ -1,19 +1,23 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-"""Run in Odoo's shell: fill the tables of a big company and explain what the jobs ask the database.
+"""Run in Odoo's shell: fill the tables of a big company and explain what jobs and screens ask the database.
 
-Every query on the large tables that a job runs is recorded while it runs and explained after it, in the same
-transaction. Writes the plans, by job, as JSON to RESULT_FILE.
+Every query on the large tables that one of them runs is recorded while it runs and explained after it, in the same
+transaction. Writes as JSON to RESULT_FILE: plans (by job or screen) and seconds (what people and monitors wait for).
 """
 
 import json
 import os
 import re
 import threading
+import time
 from pathlib import Path
 from unittest.mock import patch
 
 RUT = "76543210-3"
-TABLES = re.compile(r"\b(dte_document|dte_envio|dte_contingency_pending|dte_sii_call)\b")
+TABLES = re.compile(
+    r"\b(dte_document|dte_envio|dte_contingency_pending|dte_sii_call|dte_failed_queue|dte_backup|dte_daily)\b"
+)
+TIMES = 5
 ROWS = Path(__file__).parent / "fill.sql"
 
 
@@ -29,12 +33,18 @@ def main(env):
     company.dte_environment = "simulator"
     env.flush_all()
     env.cr.execute(ROWS.read_text(encoding="utf-8"), {"company": company.id, "rut": RUT})
+    # A copy of the archive in a folder that nobody writes to here.
+    env.cr.execute("UPDATE res_company SET dte_archive_url = 'file:///nowhere' WHERE id = %s", [company.id])
+    env.cr.execute(
+        "UPDATE account_journal SET dte_enabled = true"
+        " WHERE id = (SELECT min(id) FROM account_journal WHERE company_id = %s)", [company.id])  # fmt: skip
     env.cr.commit()
     env.cr.execute("ANALYZE")
     env.cr.commit()
     env.invalidate_all()
+    env["dte.daily"]._sum_up(company)
     plans = {}
-    for name, job in jobs(env, company).items():
+    for name, job in {**jobs(env, company), **screens(env, company)}.items():
         env.cr.commit()
         env.invalidate_all()
         queries = [query for query in record(env, job) if query.startswith("SELECT")]
@@ -42,7 +52,9 @@ def main(env):
             raise SystemExit(f"{name} asks nothing about a large table.")
         plans[name] = [explain(env, query) for query in queries]
         env.cr.rollback()
-    Path(os.environ["RESULT_FILE"]).write_text(json.dumps(plans))
+    seconds = {name: measure(env, screen) for name, screen in screens(env, company).items()}
+    seconds["sum_up"] = measure(env, lambda: env["dte.daily"]._sum_up(company))
+    Path(os.environ["RESULT_FILE"]).write_text(json.dumps({"plans": plans, "seconds": seconds}))
 
 
 def jobs(env, company):
@@ -78,6 +90,28 @@ def jobs(env, company):
         "last_used_in_range": caf._last_used_in_range,
         "last_used_in_ranges": lambda: env["dte.caf"].search([])._last_used_in_ranges(),
     }
+
+
+def screens(env, company):
+    """Return what people and monitors wait for, by name."""
+    return {
+        "overview": env["dte.dashboard"].get_overview,
+        "health": env["dte.health"]._report,
+        "alerts": lambda: env["dte.alert"]._evaluate(company),
+    }
+
+
+def measure(env, screen):
+    """Return the seconds of one call, the middle one of some, with nothing in Odoo's memory."""
+    taken = []
+    for _number in range(TIMES):
+        env.invalidate_all()
+        started = time.monotonic()
+        screen()
+        env.flush_all()
+        taken.append(time.monotonic() - started)
+        env.cr.rollback()
+    return sorted(taken)[TIMES // 2]
 
 
 def claim(envios, company, method):

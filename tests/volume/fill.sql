@@ -1,7 +1,8 @@
 -- Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 -- A company after 1,000,000 documents in 100,000 envelopes, most of them accepted, with some of everything still open:
 -- 2,000 to be sent, 20,000 to be retried (half of them due), 5,000 without a verdict, some in doubt, untold or split,
--- 10,000 held in contingency beside the records of 100,000 that were, and the last 500,000 calls to the SII.
+-- 10,000 held in contingency beside the records of 100,000 that were, the last 500,000 calls to the SII, the archive of
+-- all of them, and the retry queue with 100,000 rows that are done.
 
 CREATE TEMPORARY TABLE made ON COMMIT DROP AS
 SELECT n,
@@ -76,6 +77,22 @@ INSERT INTO dte_sii_call (company_id, environment, service, outcome, millisecond
 SELECT %(company)s, 'simulator', CASE WHEN n %% 4 = 0 THEN 'upload' ELSE 'envelope_status' END,
        CASE WHEN n %% 50 = 0 THEN 'timeout' ELSE 'ok' END, 100, now() - make_interval(secs => 15 * (500000 - n))
   FROM generate_series(1, 500000) n;
+
+INSERT INTO dte_failed_queue (document_id, company_id, environment, dte_type, folio, rut_emisor, error_type, failed_date,
+                              last_retry_date, next_retry_date, success_date, state, retry_count, max_retries)
+SELECT d.id, d.company_id, d.environment, d.dte_type, d.folio, d.issuer_rut, 'timeout', d.signed_at, d.signed_at,
+       d.retry_at, CASE WHEN d.state = 'accepted' THEN d.signed_at + interval '1 hour' END,
+       CASE WHEN d.state = 'retry' THEN 'pending' WHEN d.state = 'failed' THEN 'abandoned' ELSE 'success' END, 1, 5
+  FROM dte_document d
+ WHERE d.state IN ('retry', 'failed') OR (d.state = 'accepted' AND d.id %% 10 = 3);
+
+INSERT INTO dte_backup (company_id, environment, dte_type, folio, version, rut_emisor, issue_date, create_date,
+                        xml_content, xml_size, sha256, file_state, check_state, sealed)
+SELECT d.company_id, d.environment, d.dte_type, d.folio, 1, d.issuer_rut, d.issue_date, d.signed_at,
+       convert_to('PERURS8+', 'LATIN1'), 4000, encode(sha256('<DTE/>'), 'hex'),
+       CASE WHEN d.id > 980000 THEN 'pending' ELSE 'written' END, CASE WHEN d.id = 500 THEN 'damaged' ELSE 'intact' END,
+       d.id <= 990000
+  FROM dte_document d;
 
 INSERT INTO dte_caf (company_id, environment, issuer_rut, dte_type, folio_from, folio_to, authorized_on, active,
                      xml_content)

@@ -75,7 +75,7 @@ export class AvailabilityGraph extends Component {
                 tooltip: { callbacks: { label: (item) => this.tooltip(item, days[item.dataIndex]) } },
             },
             scales: {
-                x: { grid, ticks: { autoSkip: true, maxRotation: 0 } },
+                x: { grid, ticks: { autoSkip: true, autoSkipPadding: 10, maxRotation: 0 } },
                 percent: { position: "left", min: 0, max: 100, ticks: { stepSize: 50, callback: (v) => `${v} %` } },
                 milliseconds: { position: "right", min: 0, grid, ticks: { maxTicksLimit: 4, callback: (v) => `${v} ms` } },
             },
