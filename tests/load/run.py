@@ -189,9 +189,10 @@ class Flight(threading.Thread):
             if self._over.wait(1):
                 return
             # A quarter is always still to be sent, so that the job never rests.
-            missing = max(self._wanted - self.counts[-1], self._wanted // 4 - self.queued[-1])
+            idle = min(self._wanted // 4 - self.queued[-1], FEED_PER_SECOND)
+            missing = max(self._wanted - self.counts[-1], idle)
             if missing > 0:
-                self._database.run(FEED, self._last_own, min(missing, FEED_PER_SECOND))
+                self._database.run(FEED, self._last_own, missing)
 
     def stop(self):
         self._over.set()
