@@ -25,6 +25,7 @@ COMMANDS = {
     "samples": "write sample envelopes to OUT=folder",
     "chaos": "issue N=200 documents while everything goes wrong, compare the books; SEED=1 or random",
     "bench": "measure; SHORT=1 for the short run",
+    "load": "8 users send in the background while N=1000 documents are in flight; SECONDS=60, USERS=8, SHORT=1",
     "shell": "Odoo's Python shell; DB=name (default: demo, else a fresh database)",
 }
 

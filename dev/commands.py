@@ -33,6 +33,13 @@ def chaos(found: env.Env) -> int:
     return run.chaos(found, RUN / "chaos.json")
 
 
+def load(found: env.Env) -> int:
+    """tests/load, in this process: it ends what it started also when it is interrupted"""
+    from tests.load import run  # noqa: PLC0415 (needs packages that other commands do without)
+
+    return run.load(found, RUN / "load.json")
+
+
 def run_file(found: env.Env, script: str, *options: str) -> int:
     """Run a script of the clone; it can import what the tests can (see pythonpath in pyproject.toml) and Odoo."""
     if not (ROOT / script).exists():
@@ -62,6 +69,7 @@ COMMANDS = {
     "samples": samples,
     "bench": bench,
     "chaos": chaos,
+    "load": load,
     "shell": shell,
 }
 

@@ -6,12 +6,8 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import subprocess
-import time
-import urllib.request
-from pathlib import Path
 
-from dev import databases, processes, simulator
+from dev import databases, odoo_server, simulator
 from dev.common import LOG, ROOT, RUN, Stop, flag, locked, say, tail
 from dev.env import Env
 from dev.postgres import is_free
@@ -71,40 +67,14 @@ def issue(env: Env, url: str) -> int:
 
 def serve(env: Env, port: int, url: str) -> int:
     """Serve the database with its scheduled jobs until Ctrl-C; Odoo's exit code when it ends by itself."""
-    log = LOG / "demo-odoo.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            databases.serve_command(env, DATABASE, port),
-            cwd=RUN,
-            env=env.variables(DTE_SIMULATOR_URL=url),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-    processes.remember("demo-odoo", process)
     try:
-        wait_until_served(process, f"http://127.0.0.1:{port}/web/login", log)
-        say(
-            f"\nOdoo:       http://localhost:{port}\nuser:       admin\n"
-            f"password:   {PASSWORD.read_text(encoding='ascii')}\nsimulator:  {url}\n"
-            f"log:        {log.relative_to(ROOT)}\nCtrl-C ends it."
-        )
-        return process.wait()
+        with odoo_server.running(env, "demo-odoo", DATABASE, url, port=port) as server:
+            say(
+                f"\nOdoo:       http://localhost:{port}\nuser:       admin\n"
+                f"password:   {PASSWORD.read_text(encoding='ascii')}\nsimulator:  {url}\n"
+                f"log:        {server.log.relative_to(ROOT)}\nCtrl-C ends it."
+            )
+            return server.process.wait()
     except KeyboardInterrupt:
         say("\nstopping")
         return 0
-    finally:
-        processes.end(process.pid)
-        process.wait()
-        processes.stop("demo-odoo")
-
-
-def wait_until_served(process: subprocess.Popen, url: str, log: Path) -> None:
-    until = time.monotonic() + 120
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            urllib.request.urlopen(url, timeout=60).close()  # noqa: S310 (our own http address)
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise Stop(f"Odoo did not come up.\n{tail(log)}\nLog: {log}")

@@ -116,10 +116,18 @@ def _pools(deadline: Deadline, check_peer: Callable[[str], None] | None) -> dict
     """Return urllib3's pools for connections under this deadline, by scheme."""
 
     class Limited:
+        def _new_conn(self):
+            sock = super()._new_conn()
+            if check_peer:
+                try:
+                    check_peer(sock.getpeername()[0])
+                except OSError:
+                    sock.close()
+                    raise
+            return sock
+
         def connect(self):
             super().connect()
-            if check_peer:
-                check_peer(self.sock.getpeername()[0])
             self.sock = _DeadlineSocket(self.sock, deadline)
 
     def pool_of(pool, connection):
@@ -170,7 +178,8 @@ def post(
     arrived.
 
     :param verify: False is not for production; a path names the certificate authority to trust
-    :param check_peer: called with the address of the other side before anything is sent; an OSError ends it
+    :param check_peer: called with the address of the other side before anything is sent, TLS included; an OSError
+        ends it
     :raises TransportError: when there is no complete answer
     """
     tracked = _Body(body)

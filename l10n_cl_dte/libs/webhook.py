@@ -51,7 +51,9 @@ def is_public(address: str) -> bool:
         hidden = found.ipv4_mapped or found.sixtofour or _nat64(found)
         if hidden:
             return is_public(str(hidden))
-    return found.is_global and not found.is_multicast
+    # Some ranges are global to Python though nobody of the internet is there: IPv4 in IPv6, old inner ones.
+    inner = found.is_multicast or found.is_reserved or getattr(found, "is_site_local", False)
+    return found.is_global and not inner
 
 
 def _nat64(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:

@@ -352,17 +352,20 @@ class AccountMove(models.Model):
                 self.env._('You need the role "Electronic documents: user" to send documents. Ask your administrator.')
             )
         self.check_access("read")
+        return self._dte_signed_documents()._send_and_report()
+
+    def _dte_signed_documents(self):
         documents = self.dte_document_id
         if not documents:
             raise UserError(
                 self.env._("There is no signed electronic document among the selected invoices. Post them first.")
             )
-        return documents._send_and_report()
+        return documents
 
     def action_send_dte_async(self):
         """Queue the documents of these invoices and return at once; the user is told when they have left. Commits."""
         self.check_access("read")
-        return self.dte_document_id.action_send_async()
+        return self._dte_signed_documents().action_send_async()
 
     def action_dte_status(self):
         """Ask the SII now how far the documents are. Commits."""

@@ -35,20 +35,29 @@ class DteDocument(models.Model):
             )
         self.check_access("read")
         # sudo: users see documents but write none; asking for sending is written in their name
-        documents = self.sudo()
-        documents._ask_for_sending()
-        documents.filtered("is_queued").try_lock_for_update().queued_by = self.env.uid
+        documents = self.sudo()._read_together()
+        documents._ask_for_sending(tell=self.env.user)
         for company in documents.company_id:
             # Who sends has looked at what made the SII refuse the sender.
             self.env["dte.pause"]._resume(company, company.dte_environment)
         self.env["dte.envio"]._wake_job()
-        count = len(documents.filtered(lambda document: document.state in (*SENDABLE, "contingency")))
+        return documents._report_queued()
+
+    def _report_queued(self):
+        """Return a notification that says how many of these leave by themselves, and that the others do not."""
+        leaving = self.filtered(lambda document: document.state in (*SENDABLE, "contingency"))
+        if leaving:
+            message = self.env._("Queued: %s. They leave by themselves; you are told when they have.", len(leaving))
+        else:
+            message = self.env._("None of them has to be sent: they have left already.")
+        if leaving and leaving != self:
+            message += " " + self.env._("Left already: %s.", len(self) - len(leaving))
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
-                "type": "success",
-                "message": self.env._("Queued: %s. They leave by themselves; you are told when they have.", count),
+                "type": "success" if leaving else "info",
+                "message": message,
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }

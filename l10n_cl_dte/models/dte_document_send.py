@@ -81,18 +81,30 @@ class DteDocument(models.Model):
             limit=NOTES_LIMIT,
         ).try_lock_for_update()._fail_notes_of_rejected()
 
-    def _ask_for_sending(self):
+    def _ask_for_sending(self, tell=None):
         """Note durably that these shall leave, before anything else can fail: the job sends what this request cannot.
 
         What had failed is open again, with all its attempts: a person wants it sent. Commits.
+
+        :param tell: the user who is told what becomes of them; noted with the rest, because a job may have them at once
         """
         asked = self.filtered(lambda document: document.state in SENDABLE and not document.superseded)
-        asked = asked.filtered(lambda document: document.state == "failed" or not document.queued_at)
         asked = asked.try_lock_for_update()
+        if tell:
+            asked.queued_by = tell
+        asked = asked.filtered(lambda document: document.state == "failed" or not document.queued_at)
         failed = asked.filtered(lambda document: document.state == "failed")
         failed._set_state("to_send", failures=0, retry_at=False)
         asked.queued_at = fields.Datetime.now()
         self.env["ir.cron"]._commit_progress()
+
+    def _read_together(self):
+        """Return the same documents, to be read many at a time also after a commit.
+
+        Odoo reads what comes from a field of other records together with what those records hold in memory, and a
+        commit clears that: each document would be read by itself.
+        """
+        return self.browse(self.ids)
 
     def _record_failure(self, error):
         """Record that the SII certainly does not have these: another attempt is due later, or all are used up.
@@ -131,7 +143,7 @@ class DteDocument(models.Model):
     def _send_and_report(self):
         """Send what may leave, ask about what may have left, and return a notification that says what became of it."""
         # sudo: users see documents but write none; sending writes them in their name
-        documents = self.sudo()
+        documents = self.sudo()._read_together()
         documents._ask_for_sending()
         # In contingency nobody waits for the SII.
         documents.filtered(
@@ -171,7 +183,7 @@ class DteDocument(models.Model):
         """Ask the SII now about the envelopes of these documents and tell the result. Commits."""
         self.check_access("read")
         # sudo: users see documents but write none; the answer is written in their name
-        documents = self.sudo()
+        documents = self.sudo()._read_together()
         documents._reconcile_now()
         documents.filtered(lambda document: document.state in WAITING).envio_id._poll_and_commit()
         documents.invalidate_recordset()

@@ -88,12 +88,17 @@ class DteWebhook(models.Model):
                 raise ValidationError(
                     self.env._("%s is not an address to send to. Write it like https://example.com/dte.", webhook.url)
                 )
-            # sudo: the environment of a company whose webhook the user writes
-            environment = webhook.sudo().company_id.dte_environment
-            if parts.scheme == "http" and environment != "simulator" and not webhook_lib.is_loopback(webhook.url):
+            if webhook._is_readable():
                 raise ValidationError(
                     self.env._("What is sent to %s could be read on its way. Use https.", webhook.url)
                 )
+
+    def _is_readable(self) -> bool:
+        """Tell whether others could read what is sent: http is for this machine and for companies in the simulator."""
+        # sudo: the environment of a company whose webhook the user writes
+        environment = self.sudo().company_id.dte_environment
+        is_plain = urlsplit(self.url).scheme != "https"
+        return is_plain and environment != "simulator" and not webhook_lib.is_loopback(self.url)
 
     @api.model_create_multi
     def create(self, vals_list):

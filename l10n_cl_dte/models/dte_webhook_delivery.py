@@ -33,6 +33,7 @@ PROBLEMS = {
     "webhook_timeout": _lt("The other system did not answer in time."),
     "webhook_connection": _lt("There was no connection to the other system."),
     "webhook_status": _lt("The other system answered with the status %(status)s."),
+    "webhook_readable": _lt("What is sent could be read on its way. Change the address to https."),
     "webhook_unexpected": _lt("It could not be sent. The log of the server says why."),
 }
 
@@ -198,6 +199,10 @@ class DteWebhookDelivery(models.Model):
     def _deliver(self) -> bool:
         """Send one claimed delivery and record what came of it; return whether it was taken."""
         webhook = self.webhook_id
+        if webhook._is_readable():
+            # The company has left the simulator since the address was written.
+            self._record_failure("webhook_readable", 0)
+            return False
         try:
             status = deliver(
                 webhook.url,

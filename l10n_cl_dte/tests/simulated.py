@@ -144,3 +144,19 @@ def make_invoice(journal, partner, lines: list[dict], dte_type: str = "33", **va
             **values,
         }
     )
+
+
+def make_user(company, login: str, password: str, role: str = "group_dte_user"):
+    """Return a user of one company with one role of this addon and nothing else."""
+    env = company.env
+    return env["res.users"].create(
+        {
+            "name": login,
+            "login": login,
+            "password": password,
+            "tz": "America/Santiago",
+            "company_id": company.id,
+            "company_ids": [(6, 0, company.ids)],
+            "group_ids": [(6, 0, [env.ref(f"l10n_cl_dte.{role}").id])],
+        }
+    )

@@ -2,7 +2,7 @@
 from unittest.mock import patch
 
 from odoo import fields
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import new_test_user, tagged
 
 from ..libs.sii_soap_client import SiiClient
@@ -71,6 +71,47 @@ class TestAsync(DteCommon):
         self.assertEqual(move.dte_status, "failed")
         told = [message["type"] for kind, message in sent if kind == "simple_notification"]
         self.assertEqual(told, ["warning"])
+
+    def test_thousands_take_no_longer_to_note(self):
+        """What is asked of the database does not grow with every document, only with every hundred of them."""
+        moves = self.post_many(16)
+        self.queue(moves[:2])
+        few = self.count_queries(lambda: self.queue(moves[2:4]))
+        many = self.count_queries(lambda: self.queue(moves[4:]))
+        self.assertLessEqual(many, few + 2)
+        self.assertTrue(all(moves.mapped("dte_is_queued")))
+
+    def count_queries(self, action):
+        self.env.flush_all()
+        before = self.env.cr.sql_log_count
+        action()
+        return self.env.cr.sql_log_count - before
+
+    def test_who_asked_is_noted_before_a_job_can_have_it(self):
+        move = self.post()
+        seen = []
+
+        def noted(job, *_args, **_options):
+            job.env.flush_all()
+            document = self.env["dte.document"].sudo().with_env(job.env(su=True)).browse(move.dte_document_id.id)
+            seen.append((bool(document.queued_at), document.queued_by.id))
+
+        with patch.object(type(self.env["ir.cron"]), "_commit_progress", noted):
+            self.queue(move)
+        self.assertEqual(seen, [(True, self.dte_user.id)])
+
+    def test_what_has_left_is_not_queued(self):
+        first, second = self.post_many(2)
+        self.send(first)
+        notice = self.queue(first | second)
+        self.assertIn("Queued: 1.", notice["message"])
+        self.assertIn("Left already: 1.", notice["message"])
+        notice = self.queue(first)
+        self.assertEqual(notice["type"], "info")
+        self.assertNotIn("Queued", notice["message"])
+        self.assertFalse(first.dte_document_id.sudo().queued_by)
+        with self.assertRaisesRegex(UserError, "Post them first"):
+            self.queue(self.make())
 
     def test_pressed_twice(self):
         move = self.post()

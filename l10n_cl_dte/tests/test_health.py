@@ -139,6 +139,18 @@ class TestHealth(DteCommon, HttpCase):
         self.call_log(["ok", "timeout", "connection", "unavailable"])
         self.check("sii", "error", "in a row: 3")
 
+    def test_a_few_failed_calls_are_not_unreliable(self):
+        self.call_log(["timeout", "ok"])
+        self.assertEqual(self.get().json()["status"], "ok")
+
+    def test_sii_as_the_breaker_sees_it(self):
+        """Contingency may be off by setting: the breaker still knows, though nobody has called since."""
+        line = {"company_id": self.company.id, "environment": "simulator"}
+        breaker = self.env["dte.contingency"].sudo().create({**line, "breaker": "open"})
+        self.check("sii", "error")
+        breaker.breaker = "half_open"
+        self.check("sii", "warning", "answers again")
+
     def call_log(self, outcomes):
         for number, outcome in enumerate(outcomes):
             self.env["dte.sii.call"].sudo().create(
@@ -188,8 +200,14 @@ class TestHealth(DteCommon, HttpCase):
         self.check("queue", "error", "paused")
 
     def test_documents_for_a_person(self):
-        self.post().dte_document_id.sudo()._set_state("rejected")
-        self.check("documents", "warning", "Rejected documents: 1")
+        document = self.post().dte_document_id.sudo()
+        for state, pattern in (
+            ("rejected", "^Rejected documents: 1.$"),
+            ("failed", "^Documents that could not be sent: 1.$"),
+            ("no_answer", "^Documents without an answer for days: 1.$"),
+        ):
+            document._set_state(state)
+            self.check("documents", "warning", pattern)
 
     def test_folios_ending(self):
         self.post()
@@ -211,6 +229,8 @@ class TestHealth(DteCommon, HttpCase):
             {"expires_on": self.ago(days=40)}
         )
         self.check("folios", "warning", "56 has no folios")
+        self.day(issued=3, issued_by_type={"56": 3})
+        self.check("folios", "error", "56 has no folios")
 
     def test_certificate_ending(self):
         certificate = self.company.sudo().dte_certificate_id
@@ -236,17 +256,26 @@ class TestHealth(DteCommon, HttpCase):
             {"company_id": self.company.id, "started_at": self.ago(days=4), "finished_at": self.ago(days=4)}
         )  # fmt: skip
         self.check("archive", "warning", "not been checked")
+        scrub.finished_at = self.ago(days=7)
+        self.check("archive", "error", "not been checked")
         scrub.finished_at = self.ago(days=1)
         self.assertEqual(self.get().json()["status"], "ok")
+        scrub.damaged = 2
+        self.check("archive", "error", "Damaged documents in the archive: 2")
 
     def test_archive_not_copied(self):
         backup = self.post().dte_document_id.sudo().backup_id
         self.company.sudo().dte_archive_url = f"memory://{self.rut}"
         self.assertEqual(self.get().json()["status"], "ok")
-        self.env.cr.execute("ALTER TABLE dte_backup DISABLE TRIGGER USER")
-        self.env.cr.execute("UPDATE dte_backup SET create_date = %s WHERE id = %s", [self.ago(hours=2), backup.id])
-        self.env.cr.execute("ALTER TABLE dte_backup ENABLE TRIGGER USER")
+        self.make_older(backup, hours=2)
         self.check("archive", "warning", "second copy: 1")
+        self.make_older(backup, hours=25)
+        self.check("archive", "error", "second copy: 1")
+
+    def make_older(self, backup, **delta):
+        self.env.cr.execute("ALTER TABLE dte_backup DISABLE TRIGGER USER")
+        self.env.cr.execute("UPDATE dte_backup SET create_date = %s WHERE id = %s", [self.ago(**delta), backup.id])
+        self.env.cr.execute("ALTER TABLE dte_backup ENABLE TRIGGER USER")
 
     def test_contingency_lasting(self):
         manager = self.env["dte.contingency"].with_user(self.admin)

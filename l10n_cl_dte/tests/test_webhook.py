@@ -266,6 +266,16 @@ class TestWebhook(DteCommon):
         with self.assertRaisesRegex(ValidationError, "Use https"):
             webhook.url = "http://tienda.example.com/dte"
 
+    def test_http_ends_when_the_company_leaves_the_simulator(self):
+        self.send(self.post())
+        self.webhook.url = "http://tienda.example.com/dte"
+        self.company.sudo().dte_environment = "certification"
+        with patch("odoo.addons.l10n_cl_dte.models.dte_webhook_delivery.deliver") as sent:
+            self.deliver()
+        sent.assert_not_called()
+        self.assertEqual((self.deliveries().state, self.deliveries().problem_code), ("pending", "webhook_readable"))
+        self.assertIn("https", self.deliveries().problem)
+
     def test_the_secret_is_random_and_for_administrators(self):
         other = self.add(self.receiver, secret="secreto")
         self.assertNotIn("secreto", (other.secret, self.webhook.secret))

@@ -11,7 +11,7 @@ import json
 import os
 from pathlib import Path
 
-from odoo.addons.l10n_cl_dte.tests.simulated import Simulator, make_customer, set_up_company
+from odoo.addons.l10n_cl_dte.tests.simulated import Simulator, make_customer, make_user, set_up_company
 
 COMPANIES = (("Comercial Aconcagua SpA", "76543210-3"), ("Servicios Ñielol Ltda.", "77654321-7"))
 TYPES = (33, 34, 56, 61)
@@ -62,7 +62,8 @@ def make_company(env, simulator, number, told):
             content = simulator.caf(rut, dte_type, first, last)
             env["dte.caf"].create({"caf_file": base64.b64encode(content), "company_id": company.id})
     users = [
-        make_user(env, login, password, company)
+        # The name says the role: user_0_3, manager_1.
+        make_user(company, login, password, f"group_dte_{login.partition('_')[0]}").login
         for login, password in told["passwords"].items()
         if login.split("_")[1] == str(number)
     ]
@@ -78,22 +79,6 @@ def make_company(env, simulator, number, told):
         },
         "users": users,
     }
-
-
-def make_user(env, login, password, company):
-    role = "group_dte_manager" if login.startswith("manager") else "group_dte_user"
-    env["res.users"].create(
-        {
-            "name": login,
-            "login": login,
-            "password": password,
-            "tz": "America/Santiago",
-            "company_id": company.id,
-            "company_ids": [(6, 0, company.ids)],
-            "group_ids": [(6, 0, [env.ref(f"l10n_cl_dte.{role}").id])],
-        }
-    )
-    return login
 
 
 main(env)  # noqa: F821 - Odoo's shell defines it

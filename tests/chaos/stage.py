@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev import databases, demo, processes, simulator
+from dev import databases, odoo_server, processes, simulator
 from dev.common import LOG, RUN, Stop, locked, tail
 from dev.env import Env
 from dev.postgres import Cluster, free_port
@@ -79,7 +79,7 @@ class Stage:
         self._start()
         self._watcher.start()
         log = LOG / "chaos-odoo.log"
-        demo.wait_until_served(self._process, f"http://127.0.0.1:{self.port}/web/login", log)
+        odoo_server.wait_until_served(self._process, f"http://127.0.0.1:{self.port}/web/login", log)
 
     def _start(self):
         command = databases.serve_command(self.env, NAME, self.port, "--gevent-port", str(free_port()))

@@ -288,6 +288,45 @@ def test_a_server_that_does_not_speak_tls_has_no_body():
     assert (sent, error_type) == (False, "timeout")
 
 
+def listen(connection):
+    """Keep what arrives until the other side closes."""
+    data = b""
+    while piece := connection.sock.recv(65536):
+        data += piece
+    connection.server.requests.append(data)
+
+
+def refuse(_address):
+    raise OSError("not that one")
+
+
+def test_who_is_at_the_other_end_is_looked_at():
+    seen = []
+    with Server(tcp_server.answer(b"ok")) as server:
+        assert post(server, check_peer=seen.append).content == b"ok"
+    assert seen == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_whoever_is_refused_hears_nothing(scheme):
+    """Not the body, not the headers, and no greeting of TLS."""
+    with Server(listen) as server:
+        server.url = server.url.replace("http", scheme)
+        with pytest.raises(TransportError) as caught:
+            post(server, check_peer=refuse)
+    assert (caught.value.sent, caught.value.error_type) == (False, "connection")
+    assert server.requests == [b""]
+
+
+def test_a_proxy_is_who_is_at_the_other_end(monkeypatch):
+    with Server(listen) as server:
+        through_proxy(monkeypatch, server)
+        with pytest.raises(TransportError) as caught:
+            post(At("http://sii.invalid"), check_peer=refuse)
+    assert not caught.value.sent
+    assert server.requests == [b""]
+
+
 def through_proxy(monkeypatch, server):
     monkeypatch.delenv("NO_PROXY")
     for name in ("no_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"):

@@ -40,6 +40,10 @@ def test_addresses_of_the_internet(address):
         "::ffff:127.0.0.1",
         "2002:7f00:1::",
         "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::a9fe:a9fe",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "fec0::1",
         "ff02::1",
     ],
 )
