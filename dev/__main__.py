@@ -23,7 +23,7 @@ COMMANDS = {
     "test": "run the suite; PART=libs|simulator|odoo|browser|concurrency|dev|volume runs one part",
     "demo": "issue one document of each type and serve Odoo; ONCE=1 stops after the table, PORT=8069, KEEP=1",
     "samples": "write sample envelopes to OUT=folder",
-    "chaos": "issue N=200 documents while everything goes wrong, compare the books; SEED=1 or random",
+    "chaos": "issue N=200 documents while everything goes wrong, compare the books; SEED=1 or random, QUEUE=queue_job",
     "bench": "measure; SHORT=1 for the short run",
     "shell": "Odoo's Python shell; DB=name (default: demo, else a fresh database)",
 }
