@@ -20,7 +20,7 @@ COMMANDS = {
     "clean": "stop, and delete .run (databases, logs, results); the cache folder stays",
     "lint": "ruff, import contracts, pylint-odoo, upgrade_code, translations",
     "i18n": "export the .pot and merge it into the .po files",
-    "test": "run the suite; PART=libs|simulator|odoo|browser|concurrency|dev|volume runs one part",
+    "test": "run the suite; PART=libs|simulator|odoo|queue|browser|concurrency|dev|volume runs one part",
     "demo": "issue one document of each type and serve Odoo; ONCE=1 stops after the table, PORT=8069, KEEP=1",
     "samples": "write sample envelopes to OUT=folder",
     "chaos": "issue N=200 documents while everything goes wrong, compare the books; SEED=1 or random, QUEUE=queue_job",
