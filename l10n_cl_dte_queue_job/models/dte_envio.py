@@ -15,11 +15,11 @@ class DteEnvio(models.Model):
     @api.model
     def _wake_job(self, companies, at=None):
         # EXTENDS l10n_cl_dte
-        super()._wake_job(companies, (at or fields.Datetime.now()) + NET)
         companies._dte_enqueue_after_commit("_dte_job_send", at)
+        return super()._wake_job(companies, (at or fields.Datetime.now()) + NET)
 
     @api.model
     def _wake_poller(self, company, at):
         # EXTENDS l10n_cl_dte
-        super()._wake_poller(company, at + NET)
         company._dte_enqueue_after_commit("_dte_job_ask", at)
+        return super()._wake_poller(company, at + NET)
