@@ -47,9 +47,10 @@ class DteEnvio(models.Model):
 
     @api.model
     def _send_for(self, company) -> int:
-        """Do for one company, now, what the sending job does for all in turn; return how many documents were sent.
+        """Ask about uploads of a company without answer and send what is due; return how many documents were sent.
 
-        Safe beside that job and beside itself: a document belongs to who claims it. Commits.
+        For those who run jobs by company. Safe beside the sending job, which does the rest, and beside itself: a
+        document belongs to who claims it. Commits.
         """
         self._do_chore(self._reconcile_due, company)
         return self._serve(retries=False, company=company)

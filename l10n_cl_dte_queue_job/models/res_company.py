@@ -9,6 +9,7 @@ from functools import partial
 from psycopg2.errors import UniqueViolation
 
 from odoo import SUPERUSER_ID, api, fields, models
+from odoo.fields import Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from odoo.addons.l10n_cl_dte.models.guard import advisory_guard
@@ -26,6 +27,8 @@ TURN_SECONDS = 30
 PATIENCE_SECONDS = 5
 # Moments to come are rounded up to these, so that what is due about the same time shares a job.
 STEP_SECONDS = 15
+# A job that should have begun so long ago tells that the runner is stopped or not set up.
+OVERDUE = timedelta(minutes=10)
 # Where the hooks of a transaction keep what it wants.
 WANTED = "l10n_cl_dte_queue_job.wanted"
 
@@ -65,17 +68,28 @@ class ResCompany(models.Model):
         :param at: moment in UTC, see `_round_up`; now by default
         """
         for company in self:
+            channel = company._dte_job_channel()
+            if company._dte_is_runner_away(channel):
+                # The scheduler does everything; jobs for moments to come would only pile up.
+                continue
             # As the scheduler does it: the system is at work, in its own language, for one company.
             system = self.env(user=SUPERUSER_ID, su=True, context={})
             context = {**system["res.users"].context_get(), "allowed_company_ids": company.ids}
             delayed = company.with_env(system(context=context)).with_delay(
-                channel=company._dte_job_channel(),
+                channel=channel,
                 eta=at,
                 identity_key=f"l10n_cl_dte.{job} {company.id} {at or 'now'}",
                 # What is tried again, and when, is decided by the documents and not by the runner.
                 max_retries=1,
             )
             getattr(delayed, job)()
+
+    @api.model
+    def _dte_is_runner_away(self, channel: str) -> bool:
+        since = fields.Datetime.now() - OVERDUE
+        overdue = Domain("eta", "<", since) | Domain("eta", "=", False) & Domain("date_created", "<", since)
+        waiting = Domain("channel", "=", channel) & Domain("state", "in", ("pending", "enqueued"))
+        return bool(self.env["queue.job"].search_count(waiting & overdue, limit=1))
 
     def _dte_job_channels(self):
         parent = self.env.ref("l10n_cl_dte_queue_job.channel")

@@ -81,6 +81,24 @@ class TestEnqueue(JobCommon):
         self.wake(fields.Datetime.now() - timedelta(minutes=1))
         self.assertEqual(len(self.jobs()), 3)
 
+    def test_no_heap_of_jobs_while_the_runner_is_away(self):
+        self.wake()
+        (job,) = self.jobs()
+        start = fields.Datetime.now()
+        job.date_created = start - timedelta(minutes=9)
+        self.wake(start + timedelta(minutes=5))
+        self.assertEqual(len(self.jobs()), 2)
+        job.date_created = start - timedelta(minutes=11)
+        self.wake(start + timedelta(minutes=10))
+        self.assertEqual(len(self.jobs()), 2)
+        self.assertEqual(self.net(), start + timedelta(minutes=10) + NET)
+        job.state = "done"
+        self.wake(start + timedelta(minutes=10))
+        self.assertEqual(len(self.jobs()), 2)
+        self.jobs()[0].write({"eta": start - timedelta(minutes=11)})
+        self.wake(start + timedelta(minutes=15))
+        self.assertEqual(len(self.jobs()), 2)
+
     def test_scheduler_comes_after_the_job(self):
         at = fields.Datetime.now() + timedelta(minutes=9)
         self.wake(at)
