@@ -1,9 +1,10 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 """Databases of the private cluster, with their filestores, and Odoo's configuration.
 
-Two templates: `base_HASH` (Odoo with the modules that the addon stands on) and `addon_HASH` (the same with
-the addon installed). The hash names what they were made of; what no longer fits is made again and the old one
-dropped. A copy of a template takes a fraction of a second.
+Three templates: `base_HASH` (Odoo with the modules that the addon stands on), `addon_HASH` (the same with the addon
+installed) and `queue_HASH` (the same with OCA's queue_job and the addon that glues the two). The hash names what they
+were made of; what no longer fits is made again and the old one dropped. A copy of a template takes a fraction of a
+second.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from dev.env import ODOO_CONF, Env
 from dev.postgres import free_port
 
 ADDON = "l10n_cl_dte"
+# Stands on ADDON and on queue_job, which the set-up installs among the Python packages: Odoo finds it there.
+QUEUE_ADDON = "l10n_cl_dte_queue_job"
+ADDONS = (ADDON, QUEUE_ADDON)
 BASE_MODULES = "l10n_cl,certificate,account_debit_note"
 # The first becomes the language of the users that are there from the start.
 LANGUAGES = "en_US,es_419,es_CL"
@@ -110,10 +114,10 @@ def addon_template(env: Env) -> str:
         return ensure_addon(env)
 
 
-def create(env: Env, name: str) -> None:
-    """A fresh database with the addon as it is in the work tree; one of that name is dropped first."""
+def create(env: Env, name: str, addon: str = ADDON) -> None:
+    """A fresh database with one of ADDONS as it is in the work tree; one of that name is dropped first."""
     with locked(LOCK):
-        copy(env, ensure_addon(env), name)
+        copy(env, ensure_queue(env) if addon == QUEUE_ADDON else ensure_addon(env), name)
 
 
 def ensure_base(env: Env) -> str:
@@ -133,7 +137,17 @@ def ensure_addon(env: Env) -> str:
         copy(env, base, building)
         install(env, building, ADDON)
 
-    return make_template(env, f"addon_{digest(base.encode(), *addon_content())}", fill)
+    return make_template(env, f"addon_{digest(base.encode(), *addon_content(ADDON))}", fill)
+
+
+def ensure_queue(env: Env) -> str:
+    addon = ensure_addon(env)
+
+    def fill(building: str) -> None:
+        copy(env, addon, building)
+        install(env, building, QUEUE_ADDON)
+
+    return make_template(env, f"queue_{digest(addon.encode(), *addon_content(QUEUE_ADDON))}", fill)
 
 
 def make_template(env: Env, name: str, fill) -> str:
@@ -185,9 +199,9 @@ def digest(*parts: bytes) -> str:
     return total.hexdigest()[:10]
 
 
-def addon_content() -> Iterator[bytes]:
-    """Name and content of every file of the addon that can change what an installation writes."""
-    folder = ROOT / ADDON
+def addon_content(addon: str) -> Iterator[bytes]:
+    """Name and content of every file of an addon that can change what an installation writes."""
+    folder = ROOT / addon
     for path in sorted(folder.rglob("*")):
         inner = path.relative_to(folder)
         if path.is_file() and inner.parts[0] not in ("tests", "static", "readme") and path.suffix != ".pyc":
@@ -196,11 +210,11 @@ def addon_content() -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def scratch(env: Env, label: str) -> Iterator[str]:
-    """A database with the addon for the time of the block; gives its name, test_LABEL_PID."""
+def scratch(env: Env, label: str, addon: str = ADDON) -> Iterator[str]:
+    """A database with one of ADDONS for the time of the block; gives its name, test_LABEL_PID."""
     drop_abandoned(env)
     name = f"test_{label}_{os.getpid()}"
-    create(env, name)
+    create(env, name, addon)
     try:
         yield name
     finally:

@@ -8,11 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from dev import check_translations, databases, simulator, translations
-from dev.common import LOG, ROOT, RUN, Stop, say, write_json
+from dev import check_translations, simulator, translations
+from dev.common import ROOT, RUN, Stop, say, write_json
+from dev.databases import ADDONS
 from dev.env import Env
-
-ADDON = databases.ADDON
 
 
 def lint(env: Env) -> int:
@@ -60,13 +59,16 @@ def imports(env: Env) -> str:
 
 def old_odoo_code(env: Env) -> str:
     """Odoo's own rewriting scripts find nothing that is still written as in 17.0 (dry run: they write nothing)."""
-    options = ["upgrade_code", "--from", "17.0", "--dry-run", "--glob", f"{ADDON}/**/*"]
-    return tool(*env.odoo[1:], *options, cwd=RUN)(env)
+    options = ["upgrade_code", "--from", "17.0", "--dry-run", "--glob"]
+    return "\n".join(filter(None, (tool(*env.odoo[1:], *options, f"{addon}/**/*", cwd=RUN)(env) for addon in ADDONS)))
 
 
 def complete_translations(env: Env) -> str:
-    exported = translations.export(env, LOG / f"{ADDON}.pot")
-    return "\n".join(check_translations.check(exported, ROOT / ADDON / "i18n", ADDON))
+    return "\n".join(
+        line
+        for addon in ADDONS
+        for line in check_translations.check(translations.export(env, addon), translations.folder(addon), addon)
+    )
 
 
 CHECKS = {
@@ -85,7 +87,7 @@ CHECKS = {
         "--manifest-required-authors=l10n_cl_dte maintainers",
         "--valid-odoo-versions=19.0",
         "--score=n",
-        ADDON,
+        *ADDONS,
     ),
     "upgrade_code": old_odoo_code,
     "translations": complete_translations,

@@ -13,6 +13,8 @@ from pathlib import Path
 from dev.common import LOG, ROOT, Stop, need_space, run_logged, say
 
 OURS = (ROOT / "requirements.txt", ROOT / "requirements-dev.txt")
+# Odoo addons. Their metadata names Odoo as a package, which pip could not find: installed without dependencies.
+ADDONS = ROOT / "requirements-addons.txt"
 ODOO_LIST = ROOT / "dev" / "requirements-odoo.txt"
 # In Odoo's own list but not wanted: needs a compiler and headers, and only auth_ldap uses it.
 UNWANTED = {"python-ldap"}
@@ -46,7 +48,8 @@ def ensure_venv(folder: Path, python: str, version: str, odoo_list: Path | None)
     """
     ours = "\n".join(path.read_text(encoding="utf-8") for path in OURS)
     odoo = odoo_requirements((odoo_list or ODOO_LIST).read_text(encoding="utf-8"), ours)
-    digest = hashlib.sha256("\0".join((ours, odoo, version, python)).encode()).hexdigest()[:12]
+    parts = (ours, ADDONS.read_text(encoding="utf-8"), odoo, version, python)
+    digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
     venv = folder / f"{version.rpartition('.')[0]}-{digest}"
     if not is_whole(venv):
         need_space(folder.parent, 2)
@@ -71,10 +74,10 @@ def build(venv: Path, python: str, odoo_lines: str) -> None:
     listed = venv / "requirements-odoo.txt"
     listed.write_text(odoo_lines, encoding="utf-8")
     command = [str(venv / "bin" / "python"), "-m", "pip", "install", "--no-input", "--prefer-binary"]
-    for path in (*OURS, listed):
-        command += ["-r", str(path)]
     environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    run_logged("pip install", command, LOG / "pip.log", env=environment)
+    files = [part for path in (*OURS, listed) for part in ("-r", str(path))]
+    run_logged("pip install", [*command, *files], LOG / "pip.log", env=environment)
+    run_logged("pip install", [*command, "--no-deps", "-r", str(ADDONS)], LOG / "pip-addons.log", env=environment)
     check = subprocess.run([venv / "bin" / "python", "-c", CHECK], capture_output=True, text=True, check=False, cwd="/")
     if check.returncode:
         raise Stop(f"The installed packages do not work together.\n{check.stderr.strip()}\nLog: {LOG / 'pip.log'}")

@@ -21,6 +21,11 @@ ADDON_TESTS = ROOT / databases.ADDON / "tests"
 # Run at once, each with its own database and simulator: the addon's tests take longest and keep one core busy.
 ODOO_LOTS = 2
 BROWSER_TAGS = f"dte_browser/{databases.ADDON}"
+# What is sent and asked must come out the same where queue_job does it.
+SAME_TESTS = ("TestJobs", "TestAsync", "TestReconcile", "TestPoll", "TestSplit", "TestStatus", "TestQueue", "TestNotes")
+QUEUE_TAGS = ",".join(
+    [f"*/{databases.QUEUE_ADDON}", *(f"/{databases.ADDON}:{name}" for name in SAME_TESTS), "-dte_browser", "-external"]
+)
 
 
 @dataclass
@@ -179,9 +184,13 @@ def browser(env: Env, name: str) -> Result:
     return result
 
 
-def run_odoo(env: Env, name: str, tags: str) -> Result:
+def queue(env: Env, name: str) -> Result:
+    return run_odoo(env, name, QUEUE_TAGS, databases.QUEUE_ADDON)
+
+
+def run_odoo(env: Env, name: str, tags: str, addon: str = databases.ADDON) -> Result:
     log = LOG / f"{name}.log"
-    with databases.scratch(env, name) as database, simulated(env, name) as variables:
+    with databases.scratch(env, name, addon) as database, simulated(env, name) as variables:
         command = databases.serve_command(env, database, None, "--test-tags", tags, "--stop-after-init")
         # -u, because without it the tests tagged at_install are never run.
         command += ["-u", databases.ADDON, "--screenshots", str(LOG / "screenshots")]
@@ -218,6 +227,7 @@ PARTS = {
     "libs": (no_folder("libs"), pure),
     "simulator": (no_folder("simulator"), pure),
     "odoo": (no_odoo_tests, odoo),
+    "queue": (no_odoo_tests, queue),
     "browser": (no_browser_tests, browser),
     "concurrency": (no_folder("concurrency"), concurrency),
     "dev": (no_folder("dev"), with_odoo),

@@ -53,7 +53,7 @@ class DteDocument(models.Model):
                 kinds.append((self._retries_domain(company), RETRY_ORDER))
             for domain, order in kinds:
                 if not self._hold_in_batches(contingency, domain, order):
-                    self.env["dte.envio"]._wake_job()
+                    self.env["dte.envio"]._wake_job(company)
                     return
 
     @api.model

@@ -40,7 +40,7 @@ class DteDocument(models.Model):
         for company in documents.company_id:
             # Who sends has looked at what made the SII refuse the sender.
             self.env["dte.pause"]._resume(company, company.dte_environment)
-        self.env["dte.envio"]._wake_job()
+        self.env["dte.envio"]._wake_job(documents.company_id)
         return documents._report_queued()
 
     def _report_queued(self):
@@ -92,7 +92,7 @@ class DteDocument(models.Model):
         wanted = self.filtered(lambda document: document.company_id.dte_send_when == "posting")
         if wanted:
             wanted.queued_at = now
-            self.env["dte.envio"]._wake_job()
+            self.env["dte.envio"]._wake_job(wanted.company_id)
 
     @api.model
     def _queue_daily(self):

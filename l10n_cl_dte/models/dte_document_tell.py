@@ -48,7 +48,7 @@ class DteDocument(models.Model):
             seen |= batch
             batch._tell_and_commit()
             if not self.env["ir.cron"]._commit_progress():
-                self.env["dte.envio"]._wake_job()
+                self.env["dte.envio"]._wake_job(batch.company_id)
                 return
 
     def _tell(self):

@@ -46,10 +46,12 @@ class DteEnvio(models.Model):
         return max(min(grace, first + WINDOW), over)
 
     @api.model
-    def _reconcile_due(self):
-        """Ask about every upload without an answer whose time has come, one commit each."""
+    def _reconcile_due(self, company=None):
+        """Ask about every upload without an answer whose time has come, of one company or of all, one commit each."""
         now = fields.Datetime.now()
         answering = self.env["dte.contingency"]._answering_domain()
+        if company is not None:
+            answering &= Domain("company_id", "=", company.id)
         is_due = Domain("due_at", "=", False) | Domain("due_at", "<=", now)
         due = self.search(
             Domain("state", "in", ("sending", "unknown")) & is_due & answering,
@@ -126,7 +128,7 @@ class DteEnvio(models.Model):
                 self._read_track_id(client)
             elif fields.Datetime.now() < self._next_upload_at():
                 self.due_at = self._next_upload_at()
-                self._wake_job(self.due_at)
+                self._wake_job(self.company_id, self.due_at)
             else:
                 self._upload_again(client)
         self.document_ids._tell_and_commit()

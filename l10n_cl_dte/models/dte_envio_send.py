@@ -336,7 +336,7 @@ class DteEnvio(models.Model):
             # These bytes will not pass now; what became of the first ones is asked in peace.
             due_at = fields.Datetime.now() + PATIENCE
         self.write({"state": "unknown", "due_at": due_at, **self._error_values(error)})
-        self._wake_job(due_at)
+        self._wake_job(self.company_id, due_at)
         documents._set_state("unknown", error.code, error.params, error_type=error.error_type)
 
     def _error_values(self, error: DteError) -> dict:

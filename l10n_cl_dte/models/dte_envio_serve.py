@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 
 from odoo import api, models
+from odoo.fields import Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from ..libs.exceptions import ConfigurationError, DteError
@@ -17,8 +18,12 @@ class DteEnvio(models.Model):
     _inherit = "dte.envio"
 
     @api.model
-    def _wake_job(self, at=None):
-        """Run the sending job at a time, now by default: its own interval may be longer than the SII's memory."""
+    def _wake_job(self, companies, at=None):
+        """Let documents of these companies be sent, and asked about, at a time, now by default.
+
+        The interval of the sending job may be longer than the SII's memory. Where jobs run elsewhere than in Odoo's
+        scheduler, this is the place to start one (see `_send_for`).
+        """
         job = self.env.ref("l10n_cl_dte.ir_cron_send", raise_if_not_found=False)
         if job:
             # sudo: jobs are the system's; users only wake them
@@ -40,34 +45,48 @@ class DteEnvio(models.Model):
             self._do_chore(chore)
         self._serve(retries=False)
 
-    def _do_chore(self, chore: Callable[[], None]):
+    @api.model
+    def _send_for(self, company) -> int:
+        """Ask about uploads of a company without answer and send what is due; return how many documents were sent.
+
+        For those who run jobs by company. Safe beside the sending job, which does the rest, and beside itself: a
+        document belongs to who claims it. Commits.
+        """
+        self._do_chore(self._reconcile_due, company)
+        return self._serve(retries=False, company=company)
+
+    def _do_chore(self, chore: Callable, *args):
         """Run a part of the job by itself: what goes wrong in it must not keep documents from leaving. Commits."""
         try:
-            chore()
+            chore(*args)
             self.env["ir.cron"]._commit_progress()
         except Exception:
             _logger.exception("dte_chore_failed chore=%s", chore.__name__)
             self.env.cr.rollback()
 
     @api.model
-    def _serve(self, retries: bool):
+    def _serve(self, retries: bool, company=None) -> int:
         """Send what is due, in turns: each company one envelope of fresh documents, and one of retries. Commits each.
 
         :param retries: whether documents whose next attempt is due are served too
+        :param company: the only one to serve; all by default
+        :return: how many documents were in the envelopes
         """
         progress = self.env["ir.cron"]._commit_progress
-        left = progress(remaining=self._count_due(retries))
-        lines, stopped = {}, self.env["res.company"]
-        while left and (companies := self._due_companies(retries) - stopped):
-            for company in companies:
-                sent, go_on = self._serve_safely(company, lines, retries)
+        left = progress(remaining=self._count_due(retries, company))
+        lines, stopped, total = {}, self.env["res.company"], 0
+        while left and (companies := self._due_companies(retries, company) - stopped):
+            for served in companies:
+                sent, go_on = self._serve_safely(served, lines, retries)
+                total += sent
                 if not go_on:
-                    stopped |= company
+                    stopped |= served
                 left = progress(sent)
                 if not left:
-                    return
+                    return total
         # Those of stopped companies wait for the next run: the job would be called again at once otherwise.
         progress(remaining=0)
+        return total
 
     def _serve_safely(self, company, lines, retries):
         """Serve one company in its turn; whatever goes wrong stops only this company. Returns (documents, go on)."""
@@ -123,9 +142,12 @@ class DteEnvio(models.Model):
         return envio.document_count, not envio._is_company_stuck()
 
     @api.model
-    def _due_companies(self, retries: bool):
-        """Return the companies that have something to send now and may."""
-        companies = self.env["res.company"].search([("dte_certificate_id", "!=", False)])
+    def _due_companies(self, retries: bool, company=None):
+        """Return the companies that have something to send now and may, of one or of all."""
+        domain = Domain("dte_certificate_id", "!=", False)
+        if company is not None:
+            domain &= Domain("id", "in", company.ids)
+        companies = self.env["res.company"].search(domain)
         return companies.filtered(lambda company: self._has_due(company, retries))
 
     def _has_due(self, company, retries: bool) -> bool:
@@ -142,9 +164,9 @@ class DteEnvio(models.Model):
             kinds.append((documents._foreign_domain(company), RETRY_ORDER))
         return any(documents.search(domain, order=order, limit=1) for domain, order in kinds)
 
-    def _count_due(self, retries: bool) -> int:
+    def _count_due(self, retries: bool, company=None) -> int:
         documents, count = self.env["dte.document"], 0
-        for company in self._due_companies(retries):
-            count += documents.search_count(documents._fresh_domain(company))
-            count += documents.search_count(documents._retry_domain(company)) if retries else 0
+        for due in self._due_companies(retries, company):
+            count += documents.search_count(documents._fresh_domain(due))
+            count += documents.search_count(documents._retry_domain(due)) if retries else 0
         return count

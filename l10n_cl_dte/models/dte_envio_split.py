@@ -33,7 +33,7 @@ class DteEnvio(models.Model):
             part._set_state(
                 "to_send", "split", split_envio_id=half.id, queued_at=fields.Datetime.now(), error_type="validation"
             )
-        self._wake_job()
+        self._wake_job(self.company_id)
 
     def _refuse_whole(self, documents, params: dict):
         """Follow a verdict on the envelope as a whole. The envelope holds the SII's code already.

@@ -178,7 +178,7 @@ class DteFailedQueue(models.Model):
         """Let given-up documents leave again, because their cause is solved."""
         self._check_manager()
         self.sudo().document_id._reopen()  # sudo: see action_abandon
-        self.env["dte.envio"]._wake_job()
+        self.env["dte.envio"]._wake_job(self.company_id)
         return self._told()
 
     def _told(self):

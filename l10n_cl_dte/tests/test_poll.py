@@ -53,7 +53,9 @@ class TestPoll(DteCommon):
         move = self.sent()
         job = self.env.ref("l10n_cl_dte.ir_cron_check_status").sudo()
         calls = self.env["ir.cron.trigger"].sudo().search([("cron_id", "=", job.id)]).mapped("call_at")
-        self.assertIn(move.dte_document_id.sudo().envio_id.next_poll_date, calls)
+        due = move.dte_document_id.sudo().envio_id.next_poll_date
+        # A moment later where another runner has a job of its own at that time.
+        self.assertTrue(any(timedelta(0) <= call - due <= timedelta(minutes=2) for call in calls))
 
     def test_setting(self):
         self.company.sudo().dte_poll_minutes = 5

@@ -2,6 +2,7 @@
 """An upload without an answer: nothing is lost, nothing is accepted twice, and no state is shown that is not true."""
 
 from contextlib import suppress
+from datetime import timedelta
 from unittest.mock import patch
 
 from psycopg2.errors import SerializationFailure
@@ -90,7 +91,8 @@ class TestReconcile(DteCommon):
         self.lose_answer()
         job = self.env.ref("l10n_cl_dte.ir_cron_send").sudo()
         calls = self.env["ir.cron.trigger"].sudo().search([("cron_id", "=", job.id)]).mapped("call_at")
-        self.assertIn(self.envio.due_at, calls)
+        # A moment later where another runner has a job of its own at that time.
+        self.assertTrue(any(timedelta(0) <= call - self.envio.due_at <= timedelta(minutes=2) for call in calls))
 
     def test_nothing_is_sent_before_the_grace(self):
         self.lose_answer(step="body_received")

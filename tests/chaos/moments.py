@@ -8,6 +8,7 @@ import time
 
 import psycopg2
 
+from tests.chaos import queue
 from tests.chaos.holds import GUARD
 from tests.chaos.stage import Stage
 from tests.chaos.users import Gate
@@ -42,6 +43,8 @@ GUARDS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid 
 UNSEEN_SECONDS = 13.0
 CRON_SECONDS = 100.0
 CRON_SECONDS_IN_STORM = 20.0
+# A job whose process died is found by the runner after ten seconds.
+QUEUE_SECONDS = 20.0
 
 
 class Clock:
@@ -81,6 +84,10 @@ class Clock:
             cursor.execute(GUARDS, [GUARD])
             if cursor.fetchone()["count"]:
                 return False
+            if self._stage.has_queue:
+                if not queue.rests(cursor):
+                    return False
+                cursor.execute(queue.SHIFT, [seconds])
             for table, column in SHIFTED:
                 statement = f"UPDATE {table} SET {column} = {column} - %s * interval '1 second'"  # noqa: S608 (our names)
                 cursor.execute(f"{statement} WHERE {column} IS NOT NULL", [seconds])
@@ -99,6 +106,9 @@ class Clock:
         :param seconds: wait no longer than this
         """
         crons = [self._job(only)] if only else self._crons
+        if self._stage.has_queue and settle and not only:
+            # The scheduler is the net of the runner and comes after it. With users at work they come together.
+            self._see_queue_done()
         last = self._database.value(
             "WITH made AS (INSERT INTO ir_cron_trigger (cron_id, call_at) SELECT id, now() AT TIME ZONE 'UTC'"
             " FROM ir_cron WHERE id = ANY(%s) RETURNING id) SELECT max(id) FROM made",
@@ -114,6 +124,16 @@ class Clock:
                 return True
             time.sleep(0.1)
         return False
+
+    def _see_queue_done(self):
+        """Wait until no job of the runner is due or at work; what it leaves is the scheduler's."""
+        until = time.monotonic() + QUEUE_SECONDS
+        waking = 0.0
+        while self._database.value(queue.DUE) and time.monotonic() < until:
+            if time.monotonic() > waking:
+                self._stage.wake_runner()
+                waking = time.monotonic() + 2
+            time.sleep(0.1)
 
     def _job(self, name: str) -> int:
         return self._database.value("SELECT res_id FROM ir_model_data WHERE module = 'l10n_cl_dte' AND name = %s", name)

@@ -1,7 +1,8 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 """`make chaos N=200 SEED=1`: users issue documents while everything goes wrong; then the books must agree.
 
-Reads N, SEED (a number or `random`) and SCENARIO from the environment. docs/chaos.md tells how to read the result.
+Reads N, SEED (a number or `random`), SCENARIO and QUEUE from the environment. docs/chaos.md tells how to read the
+result.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from dev.common import LOG, RUN, Stop, locked, say, write_json
 from dev.env import Env
-from tests.chaos import compare, incidents, plan, report, snapshot
+from tests.chaos import compare, incidents, plan, queue, report, snapshot
 from tests.chaos.disturb import Disturber
 from tests.chaos.moments import Clock
 from tests.chaos.outage import Play
@@ -48,11 +49,12 @@ def chaos(env: Env, result_file: Path) -> int:
     logging.basicConfig(
         filename=LOG / "chaos-run.log", filemode="w", level=logging.INFO, format="%(asctime)s %(message)s"
     )
-    chosen = read_plan()
+    chosen, has_queue = read_plan(), read_queue()
     planned = f"{len(chosen.acts)} outages" if chosen.acts else f"{len(chosen.mishaps)} mishaps"
+    planned += ", jobs by queue_job" if has_queue else ""
     say(f"  {chosen.scenario}: {chosen.documents} documents, {planned}, SEED={chosen.seed}")
     sizes = OUTAGE_SIZES if chosen.acts else Sizes()
-    with locked(RUN / "chaos.lock"), opened(env, chosen.documents, sizes) as stage:
+    with locked(RUN / "chaos.lock"), opened(env, chosen.documents, sizes, has_queue) as stage:
         say(f"  stage       ready  ({time.monotonic() - began:.1f} s)")
         # A run that hangs says where and fails, instead of waiting for somebody to look.
         faulthandler.dump_traceback_later(LIMIT_SECONDS + LIMIT_SECONDS_PER_DOCUMENT * chosen.documents, exit=True)
@@ -79,6 +81,13 @@ def read_plan() -> plan.Plan:
     return plan.make(scenario, documents, number)
 
 
+def read_queue() -> bool:
+    given = os.environ.get("QUEUE") or ""
+    if given not in ("", queue.QUEUE):
+        raise Stop(f"QUEUE is {queue.QUEUE}, or not given: then Odoo's scheduler does everything.")
+    return bool(given)
+
+
 def run(stage: Stage, chosen: plan.Plan) -> dict:
     gate = Gate()
     clock = Clock(stage, gate)
@@ -99,6 +108,9 @@ def run(stage: Stage, chosen: plan.Plan) -> dict:
         kept = snapshot.take_incidents(stage)
         incidents.compare_incidents(kept, books, findings)
         figures |= report.describe_incidents(kept, findings, stage.database.value(snapshot.DRAINED))
+    if stage.has_queue:
+        figures |= queue.figures(stage.database)
+        problems += queue.find_problems(figures["jobs"])
     uploads = [
         upload
         for company in stage.told["companies"]

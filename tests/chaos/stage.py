@@ -22,7 +22,7 @@ from dev import databases, odoo_server, processes, simulator
 from dev.common import LOG, RUN, Stop, locked, tail
 from dev.env import Env
 from dev.postgres import Cluster, free_port
-from tests.chaos import holds
+from tests.chaos import holds, queue
 from tests.chaos.database import Database
 from tests.chaos.plan import USERS, company_of
 from tests.chaos.rpc import Browser, Sii
@@ -56,8 +56,10 @@ class Sizes:
 class Stage:
     """The running programs. `told` is what tests/chaos/prepare.py found: ids of companies, journals, customers."""
 
-    def __init__(self, env: Env, url: str, control: str, told: dict, workers: int):
+    def __init__(self, env: Env, url: str, control: str, told: dict, workers: int, has_queue: bool = False):
         self.env = env
+        # Whether OCA's job runner is at work beside Odoo's scheduler.
+        self.has_queue = has_queue
         self._workers = workers
         self.url = url
         self.told = told
@@ -85,12 +87,17 @@ class Stage:
         command = databases.serve_command(self.env, NAME, self.port, "--gevent-port", str(free_port()))
         # By TCP, so that the port of a connection tells whose it is.
         command += ["--db_host", "127.0.0.1"]
-        command += ["--workers", str(self._workers), "--max-cron-threads", "2"]
+        workers, variables = self._workers, {"DTE_SIMULATOR_URL": self.url}
+        if self.has_queue:
+            command += queue.OPTIONS
+            workers += queue.CAPACITY
+            variables |= queue.VARIABLES
+        command += ["--workers", str(workers), "--max-cron-threads", "2"]
         with (LOG / "chaos-odoo.log").open("a") as output:
             self._process = subprocess.Popen(
                 command,
                 cwd=RUN,
-                env=self.env.variables(DTE_SIMULATOR_URL=self.url),
+                env=self.env.variables(**variables),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -169,9 +176,13 @@ class Stage:
         """Tell Odoo's cron processes that there is work; they listen in the database `postgres`."""
         self._postgres.run("SELECT pg_notify('cron_trigger', %s)", NAME)
 
+    def wake_runner(self) -> None:
+        """Let the job runner look for jobs whose process died, which it does every minute by itself."""
+        self.database.run(queue.POKE)
+
 
 @contextlib.contextmanager
-def opened(env: Env, documents: int, sizes: Sizes) -> Iterator[Stage]:
+def opened(env: Env, documents: int, sizes: Sizes, has_queue: bool = False) -> Iterator[Stage]:
     """A fresh database, the simulator and Odoo for the time of the block. One run at a time in a clone."""
     LOG.mkdir(parents=True, exist_ok=True)
     end_leftovers()
@@ -179,7 +190,7 @@ def opened(env: Env, documents: int, sizes: Sizes) -> Iterator[Stage]:
     data = RUN / "chaos-simulator"
     shutil.rmtree(ARCHIVE, ignore_errors=True)
     ARCHIVE.mkdir()
-    databases.create(env, NAME)
+    databases.create(env, NAME, databases.QUEUE_ADDON if has_queue else databases.ADDON)
     try:
         # The cluster runs with synchronous_commit off; a crash of PostgreSQL may not lose what was committed here.
         databases.sql(env, 'ALTER DATABASE :"name" SET synchronous_commit = on', name=NAME)
@@ -187,7 +198,7 @@ def opened(env: Env, documents: int, sizes: Sizes) -> Iterator[Stage]:
         with simulator.running(env, "chaos-simulator", data) as url:
             told = prepare(env, documents, url, sizes.envios)
             control = json.loads((data / "server.json").read_text(encoding="utf-8"))["control"]
-            stage = Stage(env, url, control, told, sizes.workers)
+            stage = Stage(env, url, control, told, sizes.workers, has_queue)
             holds.install(stage.database)
             try:
                 stage.start_odoo()

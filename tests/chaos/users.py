@@ -65,6 +65,7 @@ class User(threading.Thread):
         self.problem = ""
         self.moves: dict[str, int] = {}
         self._trying_again = False
+        self._leaves_it = False
         self._gate = gate
         self._tasks = tasks
         self._company = stage.company(number)
@@ -97,8 +98,11 @@ class User(threading.Thread):
             self._ask(ids)
 
     def _send(self, ids: list[int]):
+        # Where there is a job runner, every second time she lets it send.
+        self._leaves_it = self.stage.has_queue and not self._leaves_it
+        method = "action_send_dte_async" if self._leaves_it else "action_send_to_sii"
         # A button that says no is an answer: the jobs go on from there.
-        self._insist(lambda: self._browser.press("account.move", "action_send_to_sii", ids), accept_no=True)
+        self._insist(lambda: self._browser.press("account.move", method, ids), accept_no=True)
 
     def _ask(self, ids: list[int]):
         self._insist(lambda: self._browser.press("account.move", "action_dte_status", ids), accept_no=True)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.chaos import archive, mishaps, plan
+from dev.common import Stop
+from tests.chaos import archive, mishaps, plan, queue, run
 from tests.chaos.compare import Books, Document, Held, compare
 
 RUT = "76543210-3"
@@ -207,3 +208,26 @@ def test_names_of_mishaps_are_unique_and_every_step_is_killed():
     assert {mishap.kill for mishap in mishaps.ALL} >= {
         "before_first_commit", "after_claim", "during_upload", "accepted", "before_record", "after_record",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("jobs", "problem"),
+    [
+        ({"done": 0, "documents_sent": 0, "envelopes_asked": 0}, "did nothing"),
+        ({"done": 9, "documents_sent": 0, "envelopes_asked": 0}, "found anything"),
+        ({"done": 9, "documents_sent": 1, "envelopes_asked": 0}, ""),
+        ({"done": 9, "documents_sent": 0, "envelopes_asked": 1}, ""),
+    ],
+)
+def test_a_run_without_the_job_runner_proves_nothing_about_it(jobs, problem):
+    found = queue.find_problems(jobs)
+    assert problem in found[0] if problem else not found
+
+
+def test_the_name_of_the_queue(monkeypatch):
+    for value, expected in (("", False), ("queue_job", True)):
+        monkeypatch.setenv("QUEUE", value)
+        assert run.read_queue() is expected
+    monkeypatch.setenv("QUEUE", "celery")
+    with pytest.raises(Stop):
+        run.read_queue()

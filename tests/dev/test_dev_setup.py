@@ -153,9 +153,16 @@ def test_the_template_changes_with_what_an_installation_writes(monkeypatch, tmp_
     for name in ("models/a.py", "tests/test_a.py", "static/a.js"):
         (addon / name).parent.mkdir(parents=True)
         (addon / name).write_text("1")
-    before = databases.digest(*databases.addon_content())
+    before = databases.digest(*databases.addon_content(databases.ADDON))
     (addon / "tests/test_a.py").write_text("2")
     (addon / "static/a.js").write_text("2")
-    assert databases.digest(*databases.addon_content()) == before
+    assert databases.digest(*databases.addon_content(databases.ADDON)) == before
     (addon / "models/a.py").write_text("2")
-    assert databases.digest(*databases.addon_content()) != before
+    assert databases.digest(*databases.addon_content(databases.ADDON)) != before
+
+
+def test_the_addon_does_not_know_queue_job():
+    """It is optional: only the addon beside it may need it."""
+    files = [path for kind in ("*.py", "*.xml", "*.csv") for path in (common.ROOT / databases.ADDON).rglob(kind)]
+    assert files
+    assert not [path for path in files if "queue_job" in path.read_text(encoding="utf-8")]

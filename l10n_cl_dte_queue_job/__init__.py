@@ -1,0 +1,3 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+from . import models
+from .hooks import uninstall_hook

@@ -1,0 +1,2 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+from . import dte_envio, ir_cron, res_company
