@@ -86,13 +86,17 @@ class DteDocument(models.Model):
 
         What had failed is open again, with all its attempts: a person wants it sent. Commits.
         """
+        self._note_asked()
+        self.env["ir.cron"]._commit_progress()
+
+    def _note_asked(self):
+        """Note that these shall leave, as part of whatever the caller commits. Records are sudo."""
         asked = self.filtered(lambda document: document.state in SENDABLE and not document.superseded)
         asked = asked.filtered(lambda document: document.state == "failed" or not document.queued_at)
         asked = asked.try_lock_for_update()
         failed = asked.filtered(lambda document: document.state == "failed")
         failed._set_state("to_send", failures=0, retry_at=False)
         asked.queued_at = fields.Datetime.now()
-        self.env["ir.cron"]._commit_progress()
 
     def _record_failure(self, error):
         """Record that the SII certainly does not have these: another attempt is due later, or all are used up.

@@ -20,6 +20,7 @@ from . import (
     test_correct,
     test_dashboard,
     test_delivery,
+    test_exchange,
     test_figures,
     test_folios,
     test_health,
