@@ -24,14 +24,19 @@ class ResCompany(models.Model):
         inverse="_inverse_dte_mail_alias_name",
         help="Where the customers' systems and the SII answer. Register it at the SII as the exchange address.",
     )
-    dte_mail_address = fields.Char(compute="_compute_dte_mail_alias_name")
+    dte_mail_address = fields.Char(compute="_compute_dte_mail_address")
 
-    @api.depends("dte_mail_alias_id.alias_name", "dte_mail_alias_id.alias_full_name", "alias_domain_id")
+    @api.depends("dte_mail_alias_id.alias_name")
     def _compute_dte_mail_alias_name(self):
         for company in self:
             # sudo: aliases are the system's; the company's own address is no secret
+            company.dte_mail_alias_name = company.sudo().dte_mail_alias_id.alias_name
+
+    @api.depends("dte_mail_alias_id.alias_full_name", "dte_mail_alias_id.alias_domain_id")
+    def _compute_dte_mail_address(self):
+        for company in self:
+            # sudo: see _compute_dte_mail_alias_name
             alias = company.sudo().dte_mail_alias_id
-            company.dte_mail_alias_name = alias.alias_name
             company.dte_mail_address = alias.alias_full_name if alias.alias_domain_id else False
 
     def _inverse_dte_mail_alias_name(self):

@@ -35,6 +35,7 @@ from . import (
     test_reasons,
     test_reconcile,
     test_screens,
+    test_send_print,
     test_sii_call,
     test_split,
     test_status,
