@@ -126,6 +126,7 @@ class Connection(BaseHTTPRequestHandler):
         settings, faults = self._simulator.settings, self._simulator.faults
         try:
             call = soap.read_call(request.path, request.body)
+            queries.note(self._simulator, call)
             respuesta = queries.OPERATIONS.get(call.operation, queries.version)(self._simulator, call.parts)
         except soap.SoapFault as error:
             return soap.fault(error)

@@ -148,6 +148,13 @@ def ledger(simulator, data):
     return simulator.ledger.listing(simulator.clock, data.get("issuer"), epoch_of(since) if since else 0.0)
 
 
+def questions(simulator, data):
+    """Filters: issuer (RUT) and since (simulated Santiago time)."""
+    since = read_moment(data.get("since"))
+    asked = simulator.ledger.questions(simulator.clock, data.get("issuer"), epoch_of(since) if since else 0.0)
+    return {"questions": asked}
+
+
 def uploaded(simulator, data, track):
     body = simulator.ledger.body(int(track) if track.isdecimal() else 0)
     if body is None:
@@ -204,6 +211,7 @@ ACTIONS = {
     ("POST", "faults"): add_faults,
     ("DELETE", "faults"): clear_faults,
     ("GET", "ledger"): ledger,
+    ("GET", "questions"): questions,
     ("GET", "upload"): uploaded,
     ("GET", "document"): document,
     ("POST", "process"): process,

@@ -35,6 +35,9 @@ CREATE TABLE IF NOT EXISTS document (
 CREATE INDEX IF NOT EXISTS document_key ON document (issuer, type, folio);
 CREATE INDEX IF NOT EXISTS document_track ON document (track_id);
 CREATE TABLE IF NOT EXISTS result_mail (id INTEGER PRIMARY KEY, track_id INTEGER NOT NULL, due REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS question (
+    id INTEGER PRIMARY KEY, at REAL NOT NULL, operation TEXT NOT NULL, company TEXT NOT NULL, track_id INTEGER,
+    type INTEGER, folio INTEGER);
 CREATE TABLE IF NOT EXISTS verdict (id INTEGER PRIMARY KEY, spec TEXT NOT NULL, uses INTEGER NOT NULL);
 """
 
@@ -47,6 +50,7 @@ ERASED_BY_RESET = (
     "DELETE FROM upload",
     "DELETE FROM document",
     "DELETE FROM result_mail",
+    "DELETE FROM question",
     "DELETE FROM verdict",
     "DELETE FROM setting WHERE key != 'last_track'",
 )

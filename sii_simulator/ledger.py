@@ -129,6 +129,27 @@ class Ledger:
                 database.run(sql, letters, issuer, kind, folio, ACCEPTED, OBJECTED)
             self._settle(track_id, "EPR", mail_due)
 
+    # Questions
+
+    def note_question(self, operation, company, moment, *, track_id=None, kind=None, folio=None):
+        """Remembers that somebody asked about an envelope or a document."""
+        sql = "INSERT INTO question (at, operation, company, track_id, type, folio) VALUES (?, ?, ?, ?, ?, ?)"
+        self._database.run(sql, moment, operation, company, track_id, kind, folio)
+
+    def questions(self, clock, company=None, since=0.0):
+        """The questions as a JSON-ready list, oldest first."""
+        rows = self._database.all("SELECT * FROM question WHERE at >= ? ORDER BY id", since)
+        keys = ("operation", "company", "type", "folio")
+        return [
+            {
+                **{key: row[key] for key in keys},
+                "track_id": _track(row["track_id"]),
+                "at": clock.local(row["at"]).isoformat(),
+            }
+            for row in rows
+            if company in (None, row["company"])
+        ]
+
     # Listings
 
     def listing(self, clock, issuer=None, since=0.0):

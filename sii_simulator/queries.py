@@ -130,6 +130,20 @@ OPERATIONS = {
 }
 
 
+def note(simulator, call):
+    """Keeps that somebody asks about an envelope or a document, whatever the answer will be."""
+    parts = call.parts
+    company = rut.join(
+        parts.get("RutCompania") or parts.get("RutEmpresa", ""), parts.get("DvCompania") or parts.get("DvEmpresa", "")
+    )
+    now = simulator.clock.epoch()
+    if "TrackId" in parts:
+        simulator.ledger.note_question(call.operation, company, now, track_id=_integer(parts["TrackId"]))
+    elif "FolioDte" in parts:
+        kind, folio = _integer(parts["TipoDte"]), _integer(parts["FolioDte"])
+        simulator.ledger.note_question(call.operation, company, now, kind=kind, folio=folio)
+
+
 def _resend(simulator, parts):
     user = _user(simulator, parts["Token"], "mail")
     company = rut.join(parts["RutEmpresa"], parts["DvEmpresa"])

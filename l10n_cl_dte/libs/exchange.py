@@ -17,6 +17,7 @@ from . import xml_parser, xml_verifier
 from .credentials import Credentials
 from .envio import SET_ID, SII_RUT, Caratula, build_envio
 from .exceptions import DocumentError, Problem, XmlError
+from .sii_answers import parse_tolerant
 from .xml_signer import SII_NS
 from .xml_verifier import SignatureReport
 
@@ -127,7 +128,9 @@ def root_of(xml: bytes) -> str:
 
     :raises XmlError: when it is too big or is not XML
     """
-    return xml_parser.local_name(xml_parser.parse(xml, max_bytes=MAX_BYTES))
+    if len(xml) > MAX_BYTES:
+        raise XmlError("xml_too_big", size=len(xml), limit=MAX_BYTES)
+    return xml_parser.local_name(parse_tolerant(xml))
 
 
 def read_answer(xml: bytes) -> Answer:

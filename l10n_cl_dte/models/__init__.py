@@ -55,6 +55,7 @@ from . import (
     dte_mail,
     dte_pause,
     dte_reference,
+    dte_result_mail,
     dte_schema_set,
     dte_sii_call,
     dte_sii_session,

@@ -259,8 +259,9 @@ class DteDocument(models.Model):
     def _explain_state(self) -> str:
         texts = []
         if self.message_code:
-            table = dte_messages.ERRORS if self.message_code in dte_messages.ERRORS else dte_messages.STATES
-            texts.append(dte_messages.describe(self.env, table, self.message_code, self.message_params))
+            code = self._message_key(self.message_code)
+            table = dte_messages.ERRORS if code in dte_messages.ERRORS else dte_messages.STATES
+            texts.append(dte_messages.describe(self.env, table, code, self.message_params))
         next_step = self._explain_next_step()
         if next_step:
             texts.append(next_step)
@@ -317,7 +318,11 @@ class DteDocument(models.Model):
         return self._sentence("held_leaves") if self.state == "contingency" else ""
 
     def _sentence(self, code: str, **params) -> str:
-        return dte_messages.describe(self.env, dte_messages.STATES, code, params)
+        return dte_messages.describe(self.env, dte_messages.STATES, self._message_key(code), params)
+
+    def _message_key(self, code: str) -> str:
+        """Return the key of the sentence for a code, which may depend on what else is known."""
+        return code
 
     def _moment(self, moment) -> str:
         return format_datetime(self.env, moment, dt_format="short")

@@ -6,6 +6,10 @@ from . import dte_reasons
 
 # Documents that Correct takes back.
 CORRECTABLE = ("rejected", "failed", "retry")
+# Level of what rejects; the others are repairs.
+_REJECTS = "3"
+# Sentences that send their reader to the mail for the reasons, and have another form for when they are known.
+_KNOWN = ("rejected", "rejected_whole", "objected", "accepted_unknown_repairs")
 
 
 class DteDocumentReason(models.Model):
@@ -126,16 +130,45 @@ class DteDocument(models.Model):
     _inherit = "dte.document"
 
     reason_ids = fields.One2many("dte.document.reason", "document_id", string="Reasons of the SII", readonly=True)
+    shows_reasons = fields.Boolean(compute="_compute_shows_reasons")
 
-    @api.depends("reason_ids")
+    @api.depends("state", "repairs_unknown", "reason_ids.level")
+    def _compute_shows_reasons(self):
+        # Reasons come by mail, which may be forged: they are shown once the SII has said the same.
+        for document in self:
+            document.shows_reasons = bool(document.reason_ids) and (
+                document.state in ("rejected", "objected")
+                or (document.state == "accepted" and document.repairs_unknown)
+            )
+
+    @api.depends("shows_reasons")
     def _compute_message(self):
         super()._compute_message()
 
-    def _sentence(self, code: str, **params) -> str:
+    def _message_key(self, code: str) -> str:
         # A document with reasons does not send its reader to the mail for them.
-        if code in ("rejected", "objected") and self.reason_ids:
-            code = f"{code}_known"
-        return super()._sentence(code, **params)
+        return f"{code}_known" if code in _KNOWN and self.shows_reasons else code
+
+    def _set_state(self, state, *args, **values):
+        super()._set_state(state, *args, **values)
+        # Reasons that came before the verdict and do not fit it were nobody's, or of an earlier upload.
+        for document in self:
+            wrong = document.sudo().reason_ids.filtered(
+                lambda reason, doc=document: not doc._fits_verdict(reason.level)
+            )
+            wrong.unlink()
+
+    def _fits_verdict(self, level: str) -> bool:
+        """Tell whether a reason of this level can belong to the document as far as the SII has spoken."""
+        if self.state == "accepted" and not self.repairs_unknown:
+            return False
+        if self.state in ("accepted", "objected"):
+            return level != _REJECTS
+        return self.state != "sending"
+
+    def _fitting_reasons(self, texts) -> list[str]:
+        """Return those of the sentences that may be true of this document."""
+        return [text for text in texts if self._fits_verdict(dte_reasons.read(text).level)]
 
     def _set_reasons(self, texts: list[str]):
         """Give a document the reasons that the SII says, in place of those it had.
@@ -169,3 +202,4 @@ class AccountMove(models.Model):
     _inherit = "account.move"
 
     dte_reason_ids = fields.One2many(related="dte_document_id.reason_ids", string="Reasons of the SII")
+    dte_shows_reasons = fields.Boolean(related="dte_document_id.shows_reasons")

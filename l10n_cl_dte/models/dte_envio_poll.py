@@ -11,6 +11,7 @@ from odoo.fields import Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from ..libs.exceptions import DteError
+from .dte_envio_status import ASK_SECONDS
 
 _logger = logging.getLogger(__name__)
 
@@ -75,7 +76,7 @@ class DteEnvio(models.Model):
 
     def _stop_waiting(self):
         """Leave what has no verdict after days to a person; the job does not ask any more."""
-        documents = self._on_board()
+        documents = self._on_board().filtered(lambda document: document.state != "no_answer")
         for document in documents:
             _logger.warning(
                 "dte_timeout company=%s type=%s folio=%s track_id=%s",
@@ -104,7 +105,9 @@ class DteEnvio(models.Model):
         left = progress(remaining=self.search_count(self._poll_domain(away, asked)))
         while left and (due := self.search(self._poll_domain(away, asked), order="next_poll_date, id", limit=SLICE)):
             _logger.info("pending_dtes_found envios=%s", len(due))
-            for envio in due:
+            for row in due:
+                # Alone: every commit empties the cache, and the whole slice would be read again for each of them.
+                envio = row.with_prefetch()
                 asked |= envio
                 line = (envio.company_id.id, envio.environment)
                 if line in away:
@@ -149,12 +152,13 @@ class DteEnvio(models.Model):
         """
         _logger.info("polling_dte_status envio=%s track_id=%s", self.id, self.track_id)
         try:
-            self._poll(clients)
-            self._ask_for_mail(clients)
+            until = time.monotonic() + ASK_SECONDS
+            self._poll(clients, until)
+            self._ask_for_mail(clients, until)
+            self.env["ir.cron"]._commit_progress()
         except DteError as error:
             _logger.warning("sii_status_query_failed envio=%s reason=%s", self.id, error)
-            self.env.cr.rollback()
-            self._poll_in_vain()
+            self._put_off()
             return False, error.error_type in ("connection", "timeout", "certificate")
         except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
             _logger.info("sii_status_query_later envio=%s", self.id)
@@ -162,11 +166,21 @@ class DteEnvio(models.Model):
             return False, False
         except Exception:
             _logger.exception("sii_status_query_failed envio=%s", self.id)
-            self.env.cr.rollback()
+            # Left due, it would be asked about again and again.
+            self._put_off()
             return False, False
-        self.env["ir.cron"]._commit_progress()
         self.document_ids._tell_and_commit()
         return True, False
+
+    def _put_off(self):
+        """Forget what was not committed and ask later. Commits."""
+        self.env.cr.rollback()
+        try:
+            self._poll_in_vain()
+            self.env["ir.cron"]._commit_progress()
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            _logger.info("sii_status_query_later envio=%s", self.id)
+            self.env.cr.rollback()
 
     def _poll_in_vain(self):
         """Ask again after the same distance: the SII said nothing about this envelope."""
@@ -176,12 +190,15 @@ class DteEnvio(models.Model):
             else:
                 self.write({"polled_at": fields.Datetime.now(), "next_poll_date": self._moment_after(self.polls)})
 
-    def _ask_for_mail(self, clients: dict):
-        """Let the SII mail the result once more, once, when a day has passed without a verdict."""
+    def _ask_for_mail(self, clients: dict, until: float):
+        """Let the SII mail the result once more, once, when a day has passed without a verdict.
+
+        :param until: no question begins after it, see `_poll`
+        """
         first = self.first_attempted_at
         if self.state != "sent" or not self.track_id or self.mail_asked_at or not first:
             return
-        if first > fields.Datetime.now() - MAIL_AFTER:
+        if first > fields.Datetime.now() - MAIL_AFTER or time.monotonic() > until:
             return
         # What the answer said is recorded before the network is used again.
         self.env["ir.cron"]._commit_progress()

@@ -1,6 +1,7 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 """The SII's verdict: asked per envelope, told by its counts, and per document where these do not decide."""
 
+import time
 from datetime import timedelta
 
 from odoo import fields, models
@@ -14,6 +15,10 @@ from .dte_document import WAITING
 
 # A rejected document is "not received" for ever, one in validation for hours; after a day it is not in validation.
 DOUBT = timedelta(hours=24)
+
+# Seconds after which no further question about the same envelope begins, so that a slow SII does not bring the job to
+# the end of its time before anything is recorded. The next question goes on with what is left.
+ASK_SECONDS = 30
 
 _CARATULA, _FILE_LOST = "RCT", "VOF"
 
@@ -38,7 +43,7 @@ class DteEnvio(models.Model):
         clients = {}
         for envio in self:
             try:
-                envio._poll(clients)
+                envio._poll(clients, time.monotonic() + ASK_SECONDS)
             except DteError as error:
                 raise UserError(dte_messages.describe_error(self.env, error)) from error
             self.env["ir.cron"]._commit_progress()
@@ -51,16 +56,17 @@ class DteEnvio(models.Model):
             clients[key] = self.company_id._dte_client(self.environment)
         return clients[key]
 
-    def _poll(self, clients: dict):
+    def _poll(self, clients: dict, until: float):
         """Ask for the state of the envelope and record it. The network comes first, the row lock after it.
 
         :param clients: clients of this run by company and environment
+        :param until: moment of `time.monotonic` after which no further document is asked about
         :raises DteError: when the question could not be asked
         """
         self.ensure_one()
         client = self._client_of_run(clients)
         status = self._ask_status(client)
-        answers = self._document_answers(client, status)
+        answers = self._document_answers(client, status, until)
         if not self.try_lock_for_update() or self.state != "sent":
             return
         self.polled_at = fields.Datetime.now()
@@ -189,8 +195,11 @@ class DteEnvio(models.Model):
     def _is_all_rejected(self, count: TypeCount | None) -> bool:
         return bool(count) and count.rejected == count.informed
 
-    def _document_answers(self, client, status: EnvelopeStatus | None) -> dict[int, DocumentStatus]:
-        """Ask for single documents where the envelope does not decide. Returns document id to answer."""
+    def _document_answers(self, client, status: EnvelopeStatus | None, until: float) -> dict[int, DocumentStatus]:
+        """Ask for single documents where the envelope does not decide. Returns document id to answer.
+
+        At least about one: a single document is never refused without its answer.
+        """
         documents = self._on_board()
         if status and not self._leaves_questions(status, documents):
             return {}
@@ -204,6 +213,8 @@ class DteEnvio(models.Model):
                 signed = not counted or self.twice or self._is_all_rejected(count)
                 ask = document._ask_signed if signed else document._ask_plain
                 answers[document.id] = ask(client, self.sender_rut)
+                if time.monotonic() > until:
+                    break
         return answers
 
     def _leaves_questions(self, status: EnvelopeStatus, documents) -> bool:

@@ -36,6 +36,9 @@ RECEIPT = _lt("The customer acknowledges having received the goods or services (
 FINDINGS = {
     "answer_taken": _lt("%(document)s: the answer was taken."),
     "answer_repeated": _lt("%(document)s: the same answer came before."),
+    "result_taken": _lt("The SII's result of the envelope %(track_id)s was read, and the SII is asked about it."),
+    "result_unknown_envelope": _lt("%(file)s is about the envelope %(track_id)s, which was not sent from here."),
+    "result_incomplete": _lt("%(file)s does not say which envelope it is about."),
     "answer_forged": _lt("%(file)s is signed badly (%(reason)s): it was not used. It may be forged."),
     "receipt_forged": _lt(
         "The receipt for %(type)s folio %(folio)s is signed badly (%(reason)s): it was not used. It may be forged."

@@ -265,6 +265,10 @@ STATES = {
         "Rejected by the SII: it is not a valid document. The reasons are in the SII's result mail. Press Correct to "
         "issue it again with the same folio."
     ),
+    "accepted_unknown_repairs_known": _lt(
+        "Accepted by the SII: it is valid. Its result mail tells of something to repair, which is listed; correct it "
+        "with a credit or debit note if needed."
+    ),
     "rejected_known": _lt(
         "Rejected by the SII: it is not a valid document. What the SII found is listed with what to look at. Press "
         "Correct to issue it again with the same folio."
@@ -272,6 +276,10 @@ STATES = {
     "objected_known": _lt(
         "Accepted by the SII with repairs: it is valid. What the SII found is listed; correct it with a credit or "
         "debit note if needed."
+    ),
+    "rejected_whole_known": _lt(
+        "Rejected by the SII with its whole envelope (%(sii_code)s %(sii_text)s): it is not a valid document. What the "
+        "SII found is listed with what to look at. Press Correct to issue it again with the same folio."
     ),
     "rejected_whole": _lt(
         "Rejected by the SII with its whole envelope (%(sii_code)s %(sii_text)s): it is not a valid document. The "

@@ -54,6 +54,8 @@ class ResCompany(models.Model):
                         "alias_name": name,
                         "alias_domain_id": company.alias_domain_id.id,
                         "alias_model_id": self.env["ir.model"]._get_id("dte.mail"),
+                        "alias_parent_model_id": self.env["ir.model"]._get_id("res.company"),
+                        "alias_parent_thread_id": company.id,
                         "alias_defaults": repr({"company_id": company.id}),
                         "alias_contact": "everyone",
                     }

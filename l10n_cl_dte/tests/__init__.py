@@ -34,11 +34,13 @@ from . import (
     test_queue,
     test_reasons,
     test_reconcile,
+    test_result_mail,
     test_screens,
     test_send_print,
     test_sii_call,
     test_split,
     test_status,
+    test_verdicts,
     test_volume,
     test_webhook,
 )

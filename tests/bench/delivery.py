@@ -17,7 +17,7 @@ from dev.common import LOG, RUN, tail
 HERE = Path(__file__).parent
 
 FLOORS = {"delivery_batching_factor": 5.0}
-BARS = {"drain_growth_mb": 150.0, "contingency_wizard_ms": 1000.0}
+BARS = {"drain_growth_mb": 150.0, "contingency_wizard_ms": 1000.0, "poll_calls_per_document": 0.1}
 MEANING = {
     "delivery_batched_docs_s": 'documents per second from "to send" to "sent", 50 in an envelope',
     "delivery_single_docs_s": "the same, one in an envelope, with one token for all",
@@ -33,17 +33,23 @@ MEANING = {
     "contingency_status_ms": "get_status with so many held, the slowest of 5",
     "drain_docs_s": "documents per second that leave contingency, 50 in an envelope, without the pause between two",
     "drain_envelopes": "uploads used for it",
+    "poll_envelopes": "envelopes of one document that are due for the next figures",
+    "poll_single_docs_s": "documents per second that get their verdict, one in an envelope",
+    "poll_single_calls_per_document": "calls to the SII for each of them, login included",
+    "poll_docs_s": "documents per second that get their verdict, 50 in an envelope, all accepted",
+    "poll_calls_per_document": "calls to the SII for each of them, login included",
     "drain_growth_mb": "memory of the draining process above what it needed before",
 }
 
 
-def measure(documents: int, held: int) -> dict[str, float]:
-    """Return the figures of so many documents of each kind, and of so many held ones."""
-    return _delivery(documents) | _contingency(held)
+def measure(documents: int, held: int, envelopes: int, batches: int) -> dict[str, float]:
+    """Return the figures of so many documents of each kind, of so many held ones, and of the verdicts of so many
+    envelopes of one document and of 50."""
+    return _delivery(documents) | _contingency(held) | _verdicts(envelopes, batches)
 
 
 def _delivery(documents: int) -> dict[str, float]:
-    [found] = _run(documents, "deliver.py")
+    [found] = _run("deliver.py", DOCUMENTS=documents)
     figures = {}
     for kind, one in found.items():
         figures[f"delivery_{kind}_docs_s"] = documents / one["seconds"]
@@ -54,7 +60,7 @@ def _delivery(documents: int) -> dict[str, float]:
 
 
 def _contingency(documents: int) -> dict[str, float]:
-    made, drained = _run(documents, "hold.py", "drain.py")
+    made, drained = _run("hold.py", "drain.py", DOCUMENTS=documents)
     return {
         "hold_docs_s": documents / made["hold_seconds"],
         "contingency_documents": float(documents),
@@ -67,7 +73,17 @@ def _contingency(documents: int) -> dict[str, float]:
     }
 
 
-def _run(documents: int, *scripts: str) -> list[dict]:
+def _verdicts(envelopes: int, batches: int) -> dict[str, float]:
+    [found] = _run("poll.py", ENVELOPES=envelopes, BATCHES=batches)
+    figures = {"poll_envelopes": float(envelopes)}
+    for kind, name in {"single": "poll_single", "batched": "poll"}.items():
+        one = found[kind]
+        figures[f"{name}_docs_s"] = one["documents"] / one["seconds"]
+        figures[f"{name}_calls_per_document"] = one["calls"] / one["documents"]
+    return figures
+
+
+def _run(*scripts: str, **sizes: int) -> list[dict]:
     """Run scripts one after the other in a fresh database with a simulator; return what each one wrote."""
     env = environment.load()
     LOG.mkdir(parents=True, exist_ok=True)
@@ -80,7 +96,8 @@ def _run(documents: int, *scripts: str) -> list[dict]:
         for script in scripts:
             log = LOG / f"bench-{Path(script).stem}.log"
             result = Path(folder) / f"{script}.json"
-            variables = {"DOCUMENTS": str(documents), "DTE_SIMULATOR_URL": url, "RESULT_FILE": str(result)}
+            variables = {name: str(size) for name, size in sizes.items()}
+            variables |= {"DTE_SIMULATOR_URL": url, "RESULT_FILE": str(result)}
             code = databases.run_script(env, database, HERE / script, log, **variables)
             if code or not result.exists():
                 raise SystemExit(f"{script} failed (exit code {code}).\n{tail(log, 40)}\nFull log: {log}")

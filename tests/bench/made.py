@@ -4,6 +4,7 @@
 import base64
 import dataclasses
 
+from odoo import fields
 from odoo.tools import SQL
 
 from odoo.addons.l10n_cl_dte.libs import issue
@@ -77,6 +78,31 @@ def copy_rows(move, count):
         )
     )
     return env["account.move"].browse(sorted(row[0] for row in rows))
+
+
+def send_all(documents, size):
+    """Let the job send documents in envelopes of this size. Commits."""
+    env, company = documents.env, documents.company_id
+    company.dte_envio_size = size
+    documents.queued_at = fields.Datetime.now()
+    env.cr.commit()
+    env["dte.envio"]._cron_send()
+    env.invalidate_all()
+    if set(documents.mapped("state")) != {"sent"}:
+        raise SystemExit(f"Not all were sent: {documents.grouped('state')}")
+
+
+def make_due(envios):
+    """Let the time of the next question about these envelopes be now, and that of no other one. Commits."""
+    env = envios.env
+    env.flush_all()
+    env.cr.execute("UPDATE dte_envio SET next_poll_date = now() AT TIME ZONE 'UTC' + interval '1 day'")
+    env.cr.execute(
+        "UPDATE dte_envio SET next_poll_date = now() AT TIME ZONE 'UTC' - interval '1 minute' WHERE id = ANY(%s)",
+        [envios.ids],
+    )
+    env.cr.commit()
+    env.invalidate_all()
 
 
 def count_uploads(simulator):

@@ -40,6 +40,8 @@ SIGNED_AT = datetime.fromisoformat("2026-10-05T11:30:45")
 CARATULA = envio.Caratula(authority.ISSUER, authority.HOLDER, date(2014, 8, 22), 80, SIGNED_AT)
 
 ROUNDS = 8
+# Of `delivery.measure`: documents of each kind, held ones, envelopes of one document and of 50 that are due.
+SIZES, SHORT_SIZES = (1000, 10_000, 2000, 100), (200, 500, 100, 10)
 BARS = {
     "dte_1_line_units": 1.8,
     "dte_60_lines_units": 3.5,
@@ -305,7 +307,7 @@ def main() -> int:
     schemas = load_schemas()
     clock = Clock(authority.rsa_key(), ROUNDS)
     figures = measure(Bench(clock, schemas), 8 if options.short else 24)
-    figures |= delivery.measure(200, 500) if options.short else delivery.measure(1000, 10_000)
+    figures |= delivery.measure(*(SHORT_SIZES if options.short else SIZES))
     missed = show(figures)
     options.result.parent.mkdir(parents=True, exist_ok=True)
     options.result.write_text(json.dumps(figures, indent=2, sort_keys=True) + "\n")

@@ -29,6 +29,24 @@ def command(folder, *arguments):
     return subprocess.run(line, cwd=ROOT, capture_output=True, check=False)
 
 
+def test_questions_are_kept(world):
+    draft = world.draft()
+    track = world.send(draft)
+    world.control.ok("reset")
+    world.register()
+    world.sii.est_up(world.issuer, track)
+    world.sii.est_dte(draft)
+    world.sii.resend(world.issuer, track)
+    asked = world.control.get(f"questions?issuer={world.issuer}").json()["questions"]
+    told = [(question["operation"], question["track_id"], question["type"], question["folio"]) for question in asked]
+    assert told == [
+        ("getEstUp", track, None, None),
+        ("getEstDte", None, draft.kind, draft.folio),
+        ("reenvioCorreo", track, None, None),
+    ]
+    assert world.control.get("questions?issuer=96790240-3").json() == {"questions": []}
+
+
 def test_ledger_lists_uploads_and_documents(world):
     draft = world.draft()
     document = world.dte(draft)

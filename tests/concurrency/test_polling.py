@@ -1,0 +1,144 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""The job that asks about many envelopes is killed in the middle: nothing that it learnt is lost, nothing asked twice.
+
+DTE_POLL_ENVELOPES=2000 runs it with as many as one company may have after a day; sending them takes minutes, so the
+suite takes fewer, more than the job reads at a time.
+"""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import psycopg2
+import pytest
+import requests
+
+from dev import databases, simulator
+from dev import env as environment
+from dev.env import ODOO_CONF
+
+HERE = Path(__file__).parent
+# Of the company that the bench makes.
+RUT = "76543210-3"
+ENVELOPES = int(os.environ.get("DTE_POLL_ENVELOPES", "210"))
+# Share of the envelopes about which the SII has no verdict yet when it is asked the first time.
+UNDECIDED = 0.2
+PATIENCE = 300
+
+
+class Poller:
+    """A database full of envelopes that are due, with a simulator that notes who asks."""
+
+    def __init__(self, env, database, url, folder):
+        self.env, self.database, self.url, self.folder = env, database, url, folder
+        self.log = folder / "poll.log"
+
+    def control(self, method, action, **data):
+        answer = requests.request(method, f"{self.url}/control/{action}", json=data or None, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+    def asked(self):
+        """How often the SII was asked about each envelope."""
+        questions = self.control("GET", f"questions?issuer={RUT}")["questions"]
+        return Counter(question["track_id"] for question in questions if question["operation"] == "getEstUp")
+
+    def run_script(self, name, **variables):
+        variables["DTE_SIMULATOR_URL"] = self.url
+        return databases.run_script(self.env, self.database, HERE / name, self.log, **variables)
+
+    def begin(self):
+        """Start the job in a process of its own; return the thread that waits for it, and the files it writes."""
+        pid_file, result = self.folder / "pid", self.folder / "seconds"
+        pid_file.unlink(missing_ok=True)
+        variables = {"PID_FILE": str(pid_file), "RESULT_FILE": str(result)}
+        thread = threading.Thread(target=self.run_script, args=["run_polls.py"], kwargs=variables)
+        thread.start()
+        return thread, pid_file, result
+
+    def run_to_the_end(self):
+        thread, _pid_file, result = self.begin()
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+        return json.loads(result.read_text())
+
+    def rows(self, query):
+        env = self.env
+        with (
+            psycopg2.connect(host=env.pg_host, port=env.pg_port, user=env.pg_user, dbname=self.database) as connection,
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(query)
+            return cursor.fetchall() if cursor.description else []
+
+    def states(self):
+        return dict(self.rows("SELECT state, count(*) FROM dte_document GROUP BY state"))
+
+
+@pytest.fixture
+def poller(tmp_path):
+    env = environment.load()
+    with (
+        databases.scratch(env, "polling") as database,
+        simulator.running(env, "polling-simulator", tmp_path / "simulator") as url,
+    ):
+        poller = Poller(env, database, url, tmp_path)
+        code = poller.run_script("prepare_polls.py", ENVELOPES=str(ENVELOPES))
+        assert code == 0, poller.log.read_text()
+        yield poller
+
+
+def kill_when(poller, count):
+    """Kill the job once the SII was asked about so many envelopes."""
+    thread, pid_file, _result = poller.begin()
+    until = time.monotonic() + PATIENCE
+    while sum(poller.asked().values()) < count:
+        assert thread.is_alive() and time.monotonic() < until, poller.log.read_text()
+        time.sleep(0.05)
+    os.kill(int(pid_file.read_text()), signal.SIGKILL)
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+
+
+def time_limit():
+    lines = dict(line.split(" = ") for line in ODOO_CONF.read_text().splitlines() if " = " in line)
+    return float(lines["limit_time_real_cron"])
+
+
+def test_killed_in_the_middle(poller):
+    poller.control(
+        "POST", "faults", faults=[{"kind": "stuck", "service": "query_up", "probability": UNDECIDED, "estado": "REC"}]
+    )
+    kill_when(poller, ENVELOPES // 3)
+    before = poller.asked()
+    [(recorded,)] = poller.rows("SELECT count(*) FROM dte_envio WHERE polled_at IS NOT NULL")
+    assert ENVELOPES // 3 <= len(before) < ENVELOPES
+    assert max(before.values()) == 1
+    # Each answer is committed before the next question: only that of the last one is lost.
+    assert len(before) - recorded in (0, 1)
+
+    seconds = poller.run_to_the_end()
+    asked = poller.asked()
+    assert len(asked) == ENVELOPES
+    again = [track for track, times in asked.items() if times > 1]
+    assert len(again) <= 1, "only the one that was asked about when the job was killed is asked about again"
+    assert max(asked.values()) <= 2
+    # A run gives way to the other jobs long before it would be stopped.
+    assert max(seconds) < time_limit() / 4, seconds
+    states = poller.states()
+    assert set(states) == {"accepted", "sent"}, states
+    assert states["accepted"] > ENVELOPES / 2
+
+    # Their time comes, and the scheduler's too.
+    poller.control("DELETE", "faults")
+    poller.rows("UPDATE ir_cron SET nextcall = '2026-01-01' WHERE active")
+    poller.rows("UPDATE dte_envio SET next_poll_date = now() AT TIME ZONE 'UTC' - interval '1 s' WHERE state = 'sent'")
+    poller.run_to_the_end()
+    assert poller.states() == {"accepted": ENVELOPES}
+    last = poller.asked()
+    assert sum(last.values()) - sum(asked.values()) == states["sent"], "who has a verdict is not asked about again"
+    assert poller.rows("SELECT count(*) FROM dte_document WHERE told IS NOT TRUE") == [(0,)]
