@@ -18,6 +18,13 @@ REFERENCE_CODES = [
     ("3", "Corrects amounts of the referenced document"),
 ]
 
+# When a document goes to its receiver's system; before the SII has accepted it, never.
+EXCHANGE_WHEN = [
+    ("accepted", "As soon as the SII has accepted the document"),
+    ("invoice", "When the invoice is sent with Send & Print"),
+    ("never", "Only when somebody presses the button"),
+]
+
 # The SII's dates and times are wall time here, whatever the server's zone.
 SANTIAGO = ZoneInfo("America/Santiago")
 

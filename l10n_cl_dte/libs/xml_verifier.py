@@ -29,12 +29,12 @@ from .text import ENCODING
 from .xml_signer import C14N, DS_NS, SII_NS, XSI_NS
 
 _DECLARATION = b'<?xml version="1.0" encoding="ISO-8859-1"?>'
-_DTE = re.compile(rb"<DTE[\s>].*?</DTE>", re.DOTALL)
+_PARTS = {name: re.compile(rb"<%s[\s>].*?</%s>" % ((name.encode(),) * 2), re.DOTALL) for name in ("DTE", "Recibo")}
 _TED = re.compile(rb"<TED[\s>].*?</TED>", re.DOTALL)
 _DD = re.compile(rb"<DD(?:\s[^>]*)?>(.*?</DD>)", re.DOTALL)
 _FRMT = re.compile(rb"<FRMT[^>]*>([^<]*)</FRMT>")
 _BETWEEN_TAGS = re.compile(rb">\s+<")
-_DTE_TAG = re.compile(rb"<DTE((?:\s[^>]*)?)>")
+_PART_TAG = re.compile(rb"<(DTE|Recibo)((?:\s[^>]*)?)>")
 _NAMESPACES = re.compile(rb"""\s+xmlns(?::\w+)?\s*=\s*(?:"[^"]*"|'[^']*')""")
 _ALLOWED_TRANSFORMS = frozenset((C14N, f"{DS_NS}enveloped-signature"))
 _MIN_KEY_BITS = 1024
@@ -84,7 +84,7 @@ class TimbreReport:
 
 def split_documents(xml: bytes) -> list[bytes]:
     """Return the `<DTE>` elements of an envelope exactly as they stand in its bytes."""
-    return _DTE.findall(xml)
+    return _PARTS["DTE"].findall(xml)
 
 
 def verify_envio(xml: bytes) -> list[SignatureReport]:
@@ -93,16 +93,29 @@ def verify_envio(xml: bytes) -> list[SignatureReport]:
     :param xml: the whole file as received
     :raises XmlError: when it cannot be parsed
     """
+    return _verify_set(xml, "DTE")
+
+
+def verify_answer(xml: bytes) -> list[SignatureReport]:
+    """Verify the signature of a customer's answer (first report) and of each Recibo in it.
+
+    :param xml: a RespuestaDTE or EnvioRecibos, the whole file as received
+    :raises XmlError: when it cannot be parsed
+    """
+    return _verify_set(xml, "Recibo")
+
+
+def _verify_set(xml: bytes, part: str) -> list[SignatureReport]:
     root = xml_parser.parse(xml)
-    envelope, documents = _verify(root, "as written"), split_documents(xml)
-    if len(documents) != sum(xml_parser.local_name(element) == "DTE" for element in root.iter()):
-        envelope = replace(envelope, problem="signature_malformed")
+    whole, parts = _verify(root, "as written"), _PARTS[part].findall(xml)
+    if len(parts) != sum(xml_parser.local_name(element) == part for element in root.iter()):
+        whole = replace(whole, problem="signature_malformed")
     declaration = f'<?xml version="1.0" encoding="{root.getroottree().docinfo.encoding or "UTF-8"}"?>'.encode()
-    return [envelope, *(verify_dte(declaration + document) for document in documents)]
+    return [whole, *(verify_dte(declaration + fragment) for fragment in parts)]
 
 
 def verify_dte(xml: bytes) -> SignatureReport:
-    """Verify the signature of one `<DTE>` standing alone.
+    """Verify the signature of one `<DTE>`, or one `<Recibo>` of a customer, standing alone.
 
     :param xml: the element, with or without XML declaration, in ISO-8859-1 unless it declares otherwise
     :raises XmlError: when it cannot be parsed
@@ -121,11 +134,11 @@ def _in_context(xml: bytes, namespaces: str | None) -> bytes:
         xml = _DECLARATION + xml
     if namespaces is None:
         return xml
-    tag = _DTE_TAG.search(xml)
+    tag = _PART_TAG.search(xml)
     if not tag:
         return xml
-    attributes = namespaces.encode() + _NAMESPACES.sub(b"", tag[1])
-    return xml[: tag.start()] + b"<DTE" + attributes + b">" + xml[tag.end() :]
+    attributes = namespaces.encode() + _NAMESPACES.sub(b"", tag[2])
+    return xml[: tag.start()] + b"<" + tag[1] + attributes + b">" + xml[tag.end() :]
 
 
 def _verify(root, context: str) -> SignatureReport:

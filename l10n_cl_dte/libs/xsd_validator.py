@@ -24,6 +24,9 @@ from .exceptions import ConfigurationError
 
 DTE_SCHEMA = "DTE_v10.xsd"
 ENVIO_SCHEMA = "EnvioDTE_v10.xsd"
+# Of customers' answers. They come in other zips of the SII, and the copy of `cl-sii` lacks them.
+ANSWER_SCHEMA = "RespuestaEnvioDTE_v10.xsd"
+RECEIPTS_SCHEMA = "EnvioRecibos_v10.xsd"
 REQUIRED_FILES = frozenset((DTE_SCHEMA, ENVIO_SCHEMA, "SiiTypes_v10.xsd", "xmldsignature_v10.xsd"))
 
 _MAX_SCHEMA_BYTES = 2 * 1024 * 1024
@@ -55,6 +58,10 @@ class SchemaSet:
         self._compiled: dict[str, etree.XMLSchema] = {}
         # A compiled schema has one log of findings, which every validation empties, and threads share the schema.
         self._lock = threading.Lock()
+
+    def has(self, schema: str) -> bool:
+        """Tell whether the set holds a root schema."""
+        return schema in self._files
 
     def validate(self, xml: bytes, schema: str) -> list[SchemaProblem]:
         """Return what the schema refuses, in order; an empty list means valid.

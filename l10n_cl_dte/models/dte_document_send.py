@@ -88,6 +88,11 @@ class DteDocument(models.Model):
 
         :param tell: the user who is told what becomes of them; noted with the rest, because a job may have them at once
         """
+        self._note_asked()
+        self.env["ir.cron"]._commit_progress()
+
+    def _note_asked(self):
+        """Note that these shall leave, as part of whatever the caller commits. Records are sudo."""
         asked = self.filtered(lambda document: document.state in SENDABLE and not document.superseded)
         asked = asked.try_lock_for_update()
         if tell:
@@ -96,7 +101,6 @@ class DteDocument(models.Model):
         failed = asked.filtered(lambda document: document.state == "failed")
         failed._set_state("to_send", failures=0, retry_at=False)
         asked.queued_at = fields.Datetime.now()
-        self.env["ir.cron"]._commit_progress()
 
     def _read_together(self):
         """Return the same documents, to be read many at a time also after a commit.

@@ -64,6 +64,7 @@ class DteDocument(models.Model):
             document._tell_notes()
         documents._tell_who_asked()
         self.env["dte.webhook"]._note_safely(documents)
+        self.env["dte.exchange"]._plan_safely(documents)
         documents.told = True
 
     def _tell_archive(self):

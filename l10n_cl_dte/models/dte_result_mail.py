@@ -21,7 +21,8 @@ FRESH = timedelta(hours=1)
 
 
 class DteResultMail(models.AbstractModel):
-    """Where the mail gateway delivers the SII's result mails. Nothing of a mail is kept but the reasons that it gives.
+    """Where a mailbox for nothing but the SII's result mails is delivered: only the reasons that they give are kept.
+    What comes to the company's address for electronic documents goes through `dte.mail`, whoever it is from.
 
     Anybody can write such a mail, so it decides nothing: it makes the system ask the SII at once, and its reasons are
     shown where they fit the SII's verdict. What cannot be used is logged and dropped; nobody is written back to.
@@ -100,6 +101,28 @@ class DteResultMail(models.AbstractModel):
         )
         # The same number may have been given in another environment, long ago.
         return envios.sorted(lambda envio: envio.environment != envio.company_id.dte_environment)[:1]
+
+
+class DteMail(models.Model):
+    _inherit = "dte.mail"
+
+    def _readers(self) -> dict:
+        # EXTENDS: the SII writes to the same address as the customers
+        return {**super()._readers(), sii_result_mail.ROOT: self._read_result}
+
+    def _codes_of_use(self) -> set:
+        return {*super()._codes_of_use(), "result_taken"}
+
+    @api.model
+    def _read_result(self, mail, name: str, xml: bytes) -> list:
+        """Take a RESULTADO_ENVIO: see `DteResultMail`."""
+        result = sii_result_mail.read_result(xml)
+        envio = self.env["dte.result.mail"]._find_envio(result, mail.company_id.id)
+        params = {"file": name, "track_id": result.track_id}
+        if not envio:
+            return [("result_unknown_envelope", params)]
+        envio._take_result(result)
+        return [("result_taken", params)]
 
 
 class DteEnvio(models.Model):

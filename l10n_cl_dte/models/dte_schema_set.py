@@ -64,6 +64,18 @@ class DteSchemaSet(models.Model):
             raise UserError(describe_error(self.env, error)) from error
 
     @api.model
+    def _refuses(self, xml: bytes, schema: str) -> bool:
+        """Tell whether a schema refuses a file of somebody else's. What the set lacks refuses nothing.
+
+        :raises XmlError: when the bytes cannot be parsed
+        """
+        # sudo: schemas are the same for everybody and hold no secret
+        for schemas in (self._load(loaded.id) for loaded in [*self.sudo().search([]), self.browse()]):
+            if schemas.has(schema):
+                return bool(schemas.validate(xml, schema))
+        return False
+
+    @api.model
     @tools.ormcache("schema_set_id")
     def _load(self, schema_set_id: int | bool) -> xsd_validator.SchemaSet:
         """Return the set, compiled once per process."""

@@ -1,5 +1,9 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+from odoo.tools import email_normalize
+
+from ..const import EXCHANGE_WHEN
 
 
 class ResPartner(models.Model):
@@ -14,6 +18,28 @@ class ResPartner(models.Model):
         help="Comuna of the address, as it stands on electronic documents. It is the city until another one is typed.",
     )
     dte_comuna_typed = fields.Char(string="Comuna as Typed", help="The comuna that somebody typed, if not the city.")
+    dte_exchange_email = fields.Char(
+        string="Exchange Address (DTE)",
+        copy=False,
+        help="Where the customer's system receives electronic documents: the mail address that the customer registered "
+        'at the SII for exchange ("correo de intercambio"). Not the address of a person.',
+    )
+    dte_exchange_when = fields.Selection(
+        EXCHANGE_WHEN, string="XML to the Customer", help="Empty: as the company's settings say."
+    )
+
+    @api.constrains("dte_exchange_email")
+    def _check_dte_exchange_email(self):
+        for partner in self.filtered("dte_exchange_email"):
+            if not email_normalize(partner.dte_exchange_email):
+                raise ValidationError(
+                    self.env._("%s is not one mail address. Write it like dte@example.com.", partner.dte_exchange_email)
+                )
+
+    @api.model
+    def _commercial_fields(self):
+        # EXTENDS base: documents go to the company's system, whichever contact they name
+        return [*super()._commercial_fields(), "dte_exchange_email", "dte_exchange_when"]
 
     @api.depends("city", "dte_comuna_typed")
     def _compute_dte_comuna(self):

@@ -1,0 +1,194 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""Send & Print: the document leaves for the SII by itself, and its XML goes with the mail to the customer."""
+
+from odoo import api, models
+
+from .dte_document import SENDABLE
+
+EDI = "cl_dte"
+
+
+class AccountMoveSend(models.AbstractModel):
+    _inherit = "account.move.send"
+
+    # -- the check box --
+
+    @api.model
+    def _is_cl_dte_applicable(self, move) -> bool:
+        """Tell whether the document of an invoice can still be sent to the SII, by this user."""
+        # sudo: whoever sends the invoice needs to know how its document stands
+        document = move.sudo().dte_document_id
+        may_send = self.env.su or self.env.user.has_group("l10n_cl_dte.group_dte_user")
+        return bool(may_send and document and not document.superseded and document.state in SENDABLE)
+
+    def _get_all_extra_edis(self) -> dict:
+        # EXTENDS account
+        edis = super()._get_all_extra_edis()
+        edis[EDI] = {
+            "label": self.env._("DTE to the SII"),
+            "is_applicable": self._is_cl_dte_applicable,
+            "help": self.env._("Send the signed document to the SII; it leaves by itself within minutes."),
+        }
+        return edis
+
+    # -- what is missing --
+
+    def _get_alerts(self, moves, moves_data):
+        # EXTENDS account
+        alerts = super()._get_alerts(moves, moves_data)
+        # sudo: whoever sends the invoices needs to know how their documents stand
+        issued = moves.filtered(lambda move: move.sudo().dte_document_id)
+        if issued:
+            alerts.update(self._dte_document_alerts(issued, moves_data))
+            leaving = issued.filtered(lambda move: EDI in (moves_data[move]["extra_edis"] or ()))
+            alerts.update(self._dte_company_alerts(leaving.company_id))
+            alerts.update(self._dte_customer_alerts(issued))
+        return alerts
+
+    def _dte_document_alerts(self, moves, moves_data) -> dict:
+        alerts = {}
+
+        def of(*states):
+            return moves.filtered(lambda move: move.sudo().dte_document_id.state in states)
+
+        def alert(code, level, found, message):
+            if found:
+                alerts[code] = {"level": level, "message": message, **self._dte_show(found)}
+
+        being_corrected = moves.filtered(lambda move: move.sudo().dte_document_id.superseded)
+        alert(
+            "cl_dte_not_valid", "danger", of("rejected") | being_corrected,
+            self.env._("The SII rejected the document: correct it and confirm it again before it is sent to anybody."),
+        )  # fmt: skip
+        alert(
+            "cl_dte_failed", "warning", of("failed") - being_corrected,
+            self.env._("The document could not be sent to the SII. Look at the reason before it is sent again."),
+        )  # fmt: skip
+        alert(
+            "cl_dte_unclear", "warning", of("no_answer", "unknown"),
+            self.env._("The SII has not said what became of the document."),
+        )  # fmt: skip
+        left_out = of("to_send", "retry").filtered(
+            lambda move: EDI not in (moves_data[move]["extra_edis"] or ()) and not move.sudo().dte_document_id.queued_at
+        )
+        alert(
+            "cl_dte_left_out", "warning", left_out,
+            self.env._("The document has not been sent to the SII, which comes before handing it over. Tick the box."),
+        )  # fmt: skip
+        alert(
+            "cl_dte_contingency", "info", of("contingency"),
+            self.env._("Issued in contingency: the document leaves for the SII when contingency ends."),
+        )  # fmt: skip
+        return alerts
+
+    def _dte_company_alerts(self, companies) -> dict:
+        """Return one alert per company with everything that keeps its documents from leaving."""
+        alerts = {}
+        for company in companies:
+            problems = [company._dte_describe_problem(problem) for problem in company._dte_find_problems()]
+            if problems:
+                alerts[f"cl_dte_company_{company.id}"] = {
+                    "level": "danger",
+                    "message": self.env._("The document cannot leave. %s", " ".join(problems)),
+                    **self._dte_settings_action(),
+                }
+            elif self.env["dte.pause"]._is_paused(company, company.dte_environment):
+                alerts[f"cl_dte_paused_{company.id}"] = {
+                    "level": "warning",
+                    "message": self.env._(
+                        "Sending is paused for %s because the SII refuses the sender: the document waits.", company.name
+                    ),
+                    "action_text": self.env._("View the reason"),
+                    "action": self.env["ir.actions.act_window"]._for_xml_id("l10n_cl_dte.dte_pause_action"),
+                }
+        return alerts
+
+    def _dte_customer_alerts(self, moves) -> dict:
+        """Say which customers get no XML for their system."""
+        without = moves.commercial_partner_id.filtered(
+            lambda partner: not partner.dte_exchange_email and partner.l10n_cl_sii_taxpayer_type == "1"
+        )
+        if not without:
+            return {}
+        return {
+            "cl_dte_no_address": {
+                "level": "info",
+                "message": self.env._(
+                    "Without an exchange address the customer's system does not get the XML: %s.",
+                    ", ".join(without.mapped("display_name")),
+                ),
+                "action_text": self.env._("View Partner(s)"),
+                "action": without._get_records_action(name=self.env._("Customers without Exchange Address")),
+            }
+        }
+
+    def _dte_settings_action(self) -> dict:
+        if not self.env.user.has_group("base.group_system"):
+            return {}
+        return {
+            "action_text": self.env._("Open the settings"),
+            "action": self.env["ir.actions.act_window"]._for_xml_id("account.action_account_config"),
+        }
+
+    def _dte_show(self, moves) -> dict:
+        return {
+            "action_text": self.env._("View Invoice(s)"),
+            "action": moves._origin._get_records_action(name=self.env._("Electronic Documents to Look At")),
+        }
+
+    # -- sending --
+
+    @api.model
+    def _hook_invoice_document_before_pdf_report_render(self, invoice, invoice_data):
+        # EXTENDS account: alerts are not asked again when a batch leaves in the background
+        super()._hook_invoice_document_before_pdf_report_render(invoice, invoice_data)
+        document = invoice.sudo().dte_document_id  # sudo: see _get_alerts
+        if document.superseded or document.state == "rejected":
+            invoice_data["error"] = {
+                "error_title": self.env._("%s is not sent to the customer.", document.display_name),
+                "errors": [document.message],
+            }
+
+    @api.model
+    def _call_web_service_before_invoice_pdf_render(self, invoices_data):
+        # EXTENDS account: no network here; the document is noted, and the sending job takes it
+        super()._call_web_service_before_invoice_pdf_render(invoices_data)
+        chosen = [move.id for move, data in invoices_data.items() if EDI in (data["extra_edis"] or ())]
+        # sudo: the check box is only for who may send documents
+        moves = self.env["account.move"].sudo().browse(chosen)
+        documents = moves.filtered(self._is_cl_dte_applicable).dte_document_id
+        if documents:
+            documents._note_asked()
+            self.env["dte.envio"]._wake_job()
+
+    @api.model
+    def _hook_if_success(self, moves_data, from_cron=False):
+        # EXTENDS account
+        super()._hook_if_success(moves_data, from_cron=from_cron)
+        moves = self.env["account.move"].browse([move.id for move in moves_data])
+        # sudo: where the XML goes with the invoice, sending the invoice is what asks for it
+        self.env["dte.exchange"]._plan_safely(moves.sudo().dte_document_id)
+
+    # -- the XML in the mail --
+
+    @api.model
+    def _get_placeholder_mail_attachments_data(self, move, invoice_edi_format=None, extra_edis=None, pdf_report=None):
+        # EXTENDS account
+        data = super()._get_placeholder_mail_attachments_data(
+            move, invoice_edi_format=invoice_edi_format, extra_edis=extra_edis, pdf_report=pdf_report
+        )
+        found = move._dte_customer_file()
+        if found:
+            name = found[0]
+            data.append({"id": f"placeholder_{name}", "name": name, "mimetype": "application/xml", "placeholder": True})
+        return data
+
+    @api.model
+    def _get_mail_params(self, move, move_data):
+        # EXTENDS account: the XML comes from the archive when the mail leaves; there is no second copy to keep
+        params = super()._get_mail_params(move, move_data)
+        found = move._dte_customer_file()
+        skipped = {widget["name"] for widget in move_data.get("mail_attachments_widget") or () if widget.get("skip")}
+        if params and found and found[0] not in skipped:
+            params["attachments"] = [*params["attachments"], found]
+        return params

@@ -1,0 +1,281 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+from contextlib import contextmanager
+from unittest.mock import patch
+
+from odoo.exceptions import UserError
+from odoo.tests import HttpCase, new_test_user, tagged
+from odoo.tools import mute_logger
+
+from ..models.dte_backup import XML_DECLARATION
+from .exchange import ExchangeCommon
+
+
+class SendPrintCommon(ExchangeCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.customer.email = "cliente@cliente.example"
+
+    def setUp(self):
+        super().setUp()
+        # What the PDF looks like is another test's business.
+        reports = type(self.env["ir.actions.report"])
+        self.startPatcher(patch.object(reports, "_pre_render_qweb_pdf", lambda *_args, **_values: (b"", "pdf")))
+        self.startPatcher(
+            patch.object(
+                type(self.env["account.move.send"]), "_prepare_invoice_pdf_report",
+                lambda _self, data: [
+                    values.update(
+                        pdf_attachment_values={
+                            "name": f"{move.id}.pdf", "raw": b"%PDF-1.4", "mimetype": "application/pdf",
+                            "res_model": move._name, "res_id": move.id, "res_field": "invoice_pdf_report_file",
+                        }
+                    )
+                    for move, values in data.items()
+                ],
+            )
+        )  # fmt: skip
+
+    def wizard(self, move, **values):
+        return self.env["account.move.send.wizard"].with_context(
+            active_model="account.move", active_ids=move.ids
+        ).create(values)  # fmt: skip
+
+    def alerts(self, moves, **values):
+        """Return the alerts about electronic documents by their code."""
+        if len(moves) == 1:
+            alerts = self.wizard(moves, **values).alerts
+        else:
+            wizard = self.env["account.move.send.batch.wizard"].with_context(
+                active_ids=moves.ids, active_model="account.move"
+            )
+            alerts = wizard.create({"move_ids": [(6, 0, moves.ids)]}).alerts
+        return {code: alert for code, alert in (alerts or {}).items() if code.startswith("cl_dte")}
+
+    def attachments(self, move):
+        return {file.name: file.raw for file in move.message_ids.attachment_ids}
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestSendPrint(SendPrintCommon):
+    def test_the_document_leaves_and_the_customer_gets_pdf_and_xml(self):
+        move = self.post()
+        wizard = self.wizard(move)
+        self.assertTrue(wizard.extra_edi_checkboxes["cl_dte"]["checked"])
+        name = move.dte_document_id.sudo().backup_id.xml_filename
+        self.assertIn(name, [file["name"] for file in wizard.mail_attachments_widget])
+        with self.mock_smtplib_connection():
+            wizard.action_send_and_print()
+        self.assertTrue(move.dte_is_queued)
+        self.assertEqual(move.dte_status, "to_send")
+        self.assertFalse(self.held())
+        files = self.attachments(move)
+        self.assertEqual(files[name], XML_DECLARATION + move._dte_xml())
+        self.assertEqual(files[f"{move.id}.pdf"], b"%PDF-1.4")
+        self.run_job()
+        self.assertEqual(move.dte_status, "sent")
+
+    def test_the_box_can_be_left_out_and_says_so(self):
+        move = self.post()
+        wizard = self.wizard(move)
+        wizard.extra_edi_checkboxes = {"cl_dte": {**wizard.extra_edi_checkboxes["cl_dte"], "checked": False}}
+        self.assertIn("cl_dte_left_out", wizard.alerts)
+        with self.mock_smtplib_connection():
+            wizard.action_send_and_print()
+        self.assertFalse(move.dte_is_queued)
+
+    def test_the_xml_can_be_left_out(self):
+        move = self.post()
+        wizard = self.wizard(move)
+        name = move.dte_document_id.sudo().backup_id.xml_filename
+        wizard.mail_attachments_widget = [
+            {**file, "skip": True} if file["name"] == name else file for file in wizard.mail_attachments_widget
+        ]
+        with self.mock_smtplib_connection():
+            wizard.action_send_and_print()
+        self.assertNotIn(name, self.attachments(move))
+
+    def test_what_was_sent_needs_no_box(self):
+        move = self.accepted()
+        self.assertNotIn("cl_dte", self.wizard(move).extra_edis or {})
+        self.assertFalse(self.alerts(move))
+
+    def test_only_who_may_send_documents_has_the_box(self):
+        clerk = new_test_user(
+            self.env(su=True), "print_clerk", "account.group_account_invoice", company_id=self.company.id,
+            company_ids=[(6, 0, self.company.ids)],
+        )  # fmt: skip
+        send = self.env["account.move.send"]
+        move = self.post()
+        self.assertTrue(send._is_cl_dte_applicable(move))
+        self.assertFalse(send.with_user(clerk)._is_cl_dte_applicable(move.with_user(clerk)))
+
+    def test_everything_that_is_missing_is_told_at_once(self):
+        move = self.post()
+        self.customer.dte_exchange_email = False
+        self.company.sudo().write({"dte_certificate_id": False, "dte_simulator_resolution_date": False})
+        alerts = self.alerts(move)
+        company = alerts[f"cl_dte_company_{self.company.id}"]
+        self.assertEqual(company["level"], "danger")
+        self.assertRegex(company["message"], "resolution.*certificate")
+        self.assertEqual(alerts["cl_dte_no_address"]["action"]["res_model"], "res.partner")
+        with self.assertRaisesRegex(UserError, "cannot leave"):
+            self.wizard(move).action_send_and_print()
+
+    def test_an_administrator_is_led_to_the_settings(self):
+        move = self.post()
+        self.company.sudo().dte_certificate_id = False
+        admin = self.admin_env["account.move"].browse(move.id)
+        wizard = self.admin_env["account.move.send.wizard"].with_context(
+            active_model="account.move", active_ids=admin.ids
+        )
+        alert = wizard.create({}).alerts[f"cl_dte_company_{self.company.id}"]
+        self.assertTrue(alert["action"])
+
+    def test_a_rejected_document_goes_to_nobody(self):
+        move, other = self.accepted(), self.accepted()
+        move.dte_document_id.sudo()._set_state("rejected")
+        for moves in (move, move | other):
+            alert = self.alerts(moves)["cl_dte_not_valid"]
+            self.assertEqual((alert["level"], alert["action"]["res_id"]), ("danger", move.id))
+        with self.assertRaisesRegex(UserError, "rejected"):
+            self.wizard(move).action_send_and_print()
+        with mute_logger("odoo.addons.account.models.account_move_send"), self.assertRaises(UserError):
+            self.env["account.move.send"]._generate_and_send_invoices(move)
+        self.assertFalse(move.is_move_sent)
+
+    def test_other_states_are_told(self):
+        for state, code in (
+            ("failed", "cl_dte_failed"),
+            ("unknown", "cl_dte_unclear"),
+            ("contingency", "cl_dte_contingency"),
+        ):
+            with self.subTest(state=state):
+                move = self.post()
+                move.dte_document_id.sudo()._set_state(state)
+                self.assertIn(code, self.alerts(move))
+
+    def test_a_pause_is_told(self):
+        move = self.post()
+        self.env["dte.pause"].sudo()._begin(self.company.sudo(), "simulator", "sii_upload_refused", {})
+        self.assertIn(f"cl_dte_paused_{self.company.id}", self.alerts(move))
+
+    def test_a_batch_leaves_in_the_background(self):
+        moves = self.post() | self.post() | self.post()
+        wizard = self.env["account.move.send.batch.wizard"].create({"move_ids": [(6, 0, moves.ids)]})
+        wizard.action_send_and_print()
+        self.assertTrue(all(move.sending_data for move in moves))
+        self.assertFalse(moves[0].dte_is_queued)
+        with self.mock_smtplib_connection():
+            self.run_job("account.move", "_cron_account_move_send")
+        for move in moves:
+            self.assertTrue(move.dte_is_queued)
+            self.assertIn(move.dte_document_id.sudo().backup_id.xml_filename, self.attachments(move))
+        self.run_job()
+        self.assertEqual(set(moves.mapped("dte_status")), {"sent"})
+
+    def test_a_document_rejected_meanwhile_stays_out_of_the_batch(self):
+        good, bad = self.accepted(), self.accepted()
+        (good | bad).sudo().sending_data = {
+            "author_user_id": self.dte_user.id, "author_partner_id": self.dte_user.partner_id.id
+        }  # fmt: skip
+        bad.dte_document_id.sudo()._set_state("rejected")
+        with self.mock_smtplib_connection():
+            self.run_job("account.move", "_cron_account_move_send")
+        self.assertEqual((good.is_move_sent, bad.is_move_sent), (True, False))
+        self.assertIn("is not sent to the customer", bad.message_ids[0].body)
+
+    def test_the_xml_goes_with_the_invoice_where_that_is_chosen(self):
+        self.company.sudo().dte_exchange_when = "invoice"
+        move = self.post()
+        with self.mock_smtplib_connection():
+            self.wizard(move).action_send_and_print()
+        self.assertFalse(self.rows(move))
+        self.run_job()
+        self.ask(move)
+        self.assertEqual(self.rows(move).state, "to_send")
+        other = self.accepted()
+        self.assertFalse(self.rows(other))
+        with self.mock_smtplib_connection():
+            self.wizard(other).action_send_and_print()
+        self.assertEqual(self.rows(other).state, "to_send")
+
+    def test_other_invoices_are_as_before(self):
+        journal = self.other_journal(dte_enabled=False)
+        move = self.post(journal=journal)
+        self.assertFalse(self.alerts(move))
+        self.assertNotIn("cl_dte", self.wizard(move).extra_edis or {})
+        self.assertIsNone(move._dte_customer_file())
+        self.assertEqual(move._dte_portal_values(), {})
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestPortal(SendPrintCommon, HttpCase):
+    @contextmanager
+    def committing(self):
+        """Requests need the registry in test mode all the time: here only the cursor is another one."""
+        self.env.flush_all()
+        with self.registry.cursor() as cr:
+            yield self.env(cr=cr)
+        self.env.invalidate_all()
+
+    def setUp(self):
+        super().setUp()
+        self.move = self.accepted()
+        self.link = f"/my/invoices/{self.move.id}"
+        self.token = self.move.sudo()._portal_ensure_token()
+
+    def get(self, path, **parameters):
+        self.env.flush_all()
+        query = "&".join(f"{name}={value}" for name, value in parameters.items())
+        return self.url_open(f"{path}?{query}", allow_redirects=False)
+
+    def test_who_has_the_link_sees_status_and_xml(self):
+        page = self.get(self.link, access_token=self.token)
+        self.assertIn("Accepted by the SII", page.text)
+        self.assertIn(f"{self.link}/dte?access_token={self.token}", page.text)
+        self.assertNotIn(self.move.dte_track_id, page.text)
+        file = self.get(f"{self.link}/dte", access_token=self.token)
+        self.assertEqual(file.content, XML_DECLARATION + self.move._dte_xml())
+        self.assertIn("attachment", file.headers["Content-Disposition"])
+        self.assertIn("ISO-8859-1", file.headers["Content-Type"])
+
+    def test_nobody_else_does(self):
+        for parameters in ({}, {"access_token": "x"}, {"access_token": self.accepted().sudo()._portal_ensure_token()}):
+            answer = self.get(f"{self.link}/dte", **parameters)
+            self.assertEqual(answer.status_code, 303)
+            self.assertNotIn(b"<DTE", answer.content)
+
+    def test_portal_users_see_their_own(self):
+        def user(login, partner):
+            return self.env["res.users"].sudo().create(
+                {
+                    "name": login, "login": login, "password": login, "partner_id": partner.id,
+                    "group_ids": [(6, 0, [self.env.ref("base.group_portal").id])],
+                }
+            )  # fmt: skip
+
+        user("portal_own", self.env["res.partner"].create({"name": "Ana", "parent_id": self.customer.id}))
+        user("portal_other", self.env["res.partner"].create({"name": "Eva"}))
+        self.move.sudo().message_subscribe(partner_ids=self.customer.ids)
+        self.authenticate("portal_own", "portal_own")
+        self.assertEqual(self.get(f"{self.link}/dte").status_code, 200)
+        self.authenticate("portal_other", "portal_other")
+        self.assertEqual(self.get(f"{self.link}/dte").status_code, 303)
+
+    def test_what_is_not_valid_is_not_handed_out(self):
+        self.move.dte_document_id.sudo()._set_state("rejected")
+        page = self.get(self.link, access_token=self.token)
+        self.assertIn("Not valid", page.text)
+        self.assertNotIn(f"{self.link}/dte", page.text)
+        self.assertEqual(self.get(f"{self.link}/dte", access_token=self.token).status_code, 303)
+
+    def test_states_in_the_customers_words(self):
+        for state, words in (
+            ("to_send", "has not validated"),
+            ("sent", "has not validated"),
+            ("contingency", "contingency"),
+        ):
+            self.move.dte_document_id.sudo()._set_state(state)
+            self.assertIn(words, self.move._dte_portal_values()["text"])
+            self.assertIn("without tax validity", self.move._dte_portal_values()["text"])

@@ -1,0 +1,174 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""The customer's envelope stands alone, and what a customer answers is read only when it is whole and signed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, datetime
+
+import pytest
+from libs import credentials, envio, exchange, issue, xml_verifier
+from libs.exceptions import DocumentError, XmlError
+from libs.xsd_validator import ANSWER_SCHEMA, ENVIO_SCHEMA, RECEIPTS_SCHEMA
+
+from tests import authority
+from tests.libs import verifier
+from tests.libs.customer import answers as customer
+from tests.libs.documents import CUSTOMER, SIGNED_AT, make_dte, make_line
+
+COVER = envio.Caratula(authority.ISSUER, authority.HOLDER, date(2014, 8, 22), 80, SIGNED_AT, receiver_rut=CUSTOMER)
+DOCUMENT = (33, 7, "2026-10-05", authority.ISSUER, CUSTOMER, 3570)
+KEY = {
+    "dte_type": 33, "folio": 7, "issue_date": date(2026, 10, 5), "issuer_rut": authority.ISSUER,
+    "receiver_rut": CUSTOMER, "total": 3570,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def dte(cafs, signer):
+    return issue.issue(make_dte(lines=[make_line("Cañería 1/2'")]), cafs[33], signer, SIGNED_AT).xml
+
+
+@pytest.fixture(scope="module")
+def buyer():
+    return credentials.load_pem(*authority.make_pem("12345678-5"))
+
+
+@pytest.fixture(scope="module")
+def result(buyer):
+    return customer.answer(
+        CUSTOMER, authority.ISSUER, [customer.result(*DOCUMENT, code=2, text="No corresponde el año")], buyer
+    )
+
+
+@pytest.fixture(scope="module")
+def receipts(buyer):
+    return customer.receipts(CUSTOMER, authority.ISSUER, [customer.receipt(*DOCUMENT, credentials=buyer)], buyer)
+
+
+def refusal(xml):
+    with pytest.raises(XmlError) as caught:
+        exchange.read_answer(xml)
+    return caught.value.code
+
+
+def test_the_envelope_for_the_customer_stands_alone(dte, signer, schemas):
+    xml = exchange.build_for_customer(COVER, dte, signer, 12)
+    assert f"<RutReceptor>{CUSTOMER}</RutReceptor>".encode() in xml
+    assert b'<SetDTE ID="SetDoc12">' in xml
+    assert exchange.set_id(12) == "SetDoc12"
+    assert schemas.validate(xml, ENVIO_SCHEMA) == []
+    assert verifier.check_envio(xml) == [dte]
+    assert [report.valid for report in xml_verifier.verify_envio(xml)] == [True, True]
+    assert exchange.digest_of_set(xml) == verifier.text_of(xml[xml.rfind(b"<Signature ") :], "DigestValue").decode()
+
+
+@pytest.mark.parametrize(
+    ("receiver", "code"), [("60803000-K", "exchange_to_sii"), ("76111111-6", "exchange_other_receiver")]
+)
+def test_a_document_goes_to_its_receiver_only(dte, signer, receiver, code):
+    with pytest.raises(DocumentError) as caught:
+        exchange.build_for_customer(replace(COVER, receiver_rut=receiver), dte, signer, 12)
+    assert [problem.code for problem in caught.value.problems] == [code]
+
+
+def test_a_commercial_result_is_read(result, schemas):
+    assert schemas.validate(result, ANSWER_SCHEMA) == []
+    answer = exchange.read_answer(result)
+    assert (answer.root, answer.responder_rut, answer.recipient_rut) == ("RespuestaDTE", CUSTOMER, authority.ISSUER)
+    assert answer.contact == ("Señora Muñoz", "dte@cliente.example")
+    assert answer.signed_at == datetime.fromisoformat("2026-10-06T09:00:00")
+    assert (answer.signature.valid, answer.signature.signer_rut) == (True, "12345678-5")
+    assert answer.documents == (
+        exchange.DocumentAnswer(exchange.RESULT, **KEY, code="2", text="No corresponde el año"),
+    )
+    assert answer.envelopes == ()
+
+
+def test_a_reception_is_read(buyer, schemas):
+    rows = [customer.reception("SetDoc12", documents=[(*DOCUMENT, 0, "Recibido")], digest="YWJj")]
+    xml = customer.answer(CUSTOMER, authority.ISSUER, rows, buyer)
+    assert schemas.validate(xml, ANSWER_SCHEMA) == []
+    (envelope,) = exchange.read_answer(xml).envelopes
+    assert (envelope.set_id, envelope.digest, envelope.code) == ("SetDoc12", "YWJj", "0")
+    assert envelope.text == "Envío recibido conforme"
+    assert envelope.documents == (exchange.DocumentAnswer(exchange.RECEPTION, **KEY, code="0", text="Recibido"),)
+
+
+def test_receipts_are_read(receipts, schemas):
+    assert schemas.validate(receipts, RECEIPTS_SCHEMA) == []
+    answer = exchange.read_answer(receipts)
+    assert answer.signature.valid
+    assert answer.documents == (
+        exchange.DocumentAnswer(exchange.RECEIPT, **KEY, text="Bodega Ñuñoa", signer_rut="11111111-1"),
+    )
+
+
+def test_what_was_touched_is_not_valid(result, receipts):
+    touched = result.replace(b"<EstadoDTE>2<", b"<EstadoDTE>0<")
+    assert exchange.read_answer(touched).signature.problem == "signature_invalid"
+    touched = receipts.replace(b"Bodega", b"Galpon")
+    answer = exchange.read_answer(touched)
+    assert (answer.signature.valid, answer.documents[0].problem) == (False, "signature_invalid")
+
+
+def test_a_receipt_signed_by_nobody_in_a_good_set_is_told(buyer):
+    row = customer.receipt(*DOCUMENT, credentials=buyer)
+    forged = row.replace("Bodega", "Galpon")
+    answer = exchange.read_answer(customer.receipts(CUSTOMER, authority.ISSUER, [row, forged], buyer))
+    # Two elements with one ID: neither can be told from the other.
+    assert [document.problem for document in answer.documents] == ["", "signature_invalid"]
+
+
+def test_what_stands_outside_of_the_signed_part_is_not_read(result):
+    inside = result[result.index(b"<Resultado ") : result.index(b"</Resultado>") + len(b"</Resultado>")]
+    other = inside.replace(b"<EstadoDTE>2<", b"<EstadoDTE>0<").replace(b'ID="R1"', b'ID="R2"')
+    before = result.replace(b"<Resultado ", other + b"<Resultado ", 1)
+    assert not exchange.read_answer(before).signature.valid
+    after = result.replace(b"</Resultado><Signature", b"</Resultado>" + other + b"<Signature")
+    answer = exchange.read_answer(after)
+    assert (answer.signature.valid, answer.documents[0].code) == (False, "2")
+
+
+def test_a_signature_is_needed(result):
+    start = result.index(b"<Signature ")
+    xml = result[:start] + result[result.index(b"</Signature>") + len(b"</Signature>") :]
+    assert exchange.read_answer(xml).signature.problem == "signature_missing"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda xml: b"", "xml_empty"),
+        (lambda xml: b"Estimados: adjunto respuesta", "xml_malformed"),
+        (lambda xml: b"<?xml version='1.0'?><hola/>", "answer_other_file"),
+        (lambda xml: xml.replace(b"http://www.sii.cl/SiiDte", b"http://otro.example"), "answer_other_file"),
+        (lambda xml: xml.replace(b"?>", b'?><!DOCTYPE x [<!ENTITY a "b">]>', 1), "xml_doctype"),
+        (lambda xml: xml.replace(b"Resultado ID", b"Otro ID").replace(b"</Resultado>", b"</Otro>"), "answer_malformed"),
+        (lambda xml: xml.replace(b"Caratula", b"Tapa"), "answer_malformed"),
+        (lambda xml: xml.replace(b"<Folio>7<", b"<Folio>siete<"), "answer_malformed"),
+        (lambda xml: xml.replace(b"<Folio>7<", b"<Folio>" + b"9" * 5000 + b"<"), "answer_malformed"),
+        (lambda xml: xml.replace(b"2026-10-05", b"5 de octubre"), "answer_malformed"),
+        (lambda xml: xml.replace(b"2026-10-06T09:00:00", b"ayer"), "answer_malformed"),
+        (lambda xml: xml.replace(b"</Resultado>", b"<x>" * 100 + b"</x>" * 100 + b"</Resultado>"), "xml_too_deep"),
+        (lambda xml: xml.replace(b"</Resultado>", b"<Recibo/>" * 2001 + b"</Resultado>"), "answer_too_long"),
+        (lambda xml: xml + b" " * exchange.MAX_BYTES, "xml_too_big"),
+    ],
+)
+def test_files_of_others_are_refused_by_name(result, change, code):
+    assert refusal(change(result)) == code
+
+
+def test_the_root_tells_what_a_file_is(result, receipts):
+    assert [exchange.root_of(xml) for xml in (result, receipts, b"<RESULTADO_ENVIO/>")] == [
+        "RespuestaDTE",
+        "EnvioRecibos",
+        "RESULTADO_ENVIO",
+    ]
+
+
+def test_moments_with_a_zone_become_those_of_santiago(buyer):
+    xml = customer.answer(
+        CUSTOMER, authority.ISSUER, [customer.result(*DOCUMENT)], buyer, at="2026-10-06T12:00:00.250Z"
+    )
+    assert exchange.read_answer(xml).signed_at == datetime.fromisoformat("2026-10-06T09:00:00")
