@@ -31,6 +31,7 @@ from . import (
     dte_document_adopt,
     dte_document_correct,
     dte_document_hold,
+    dte_document_import,
     dte_document_queue,
     dte_document_reason,
     dte_document_restore,

@@ -23,6 +23,7 @@ from . import (
     test_figures,
     test_folios,
     test_health,
+    test_import,
     test_jobs,
     test_locked,
     test_messages,

@@ -6,5 +6,6 @@ from . import (
     dte_archive_export,
     dte_archive_restore,
     dte_certificate_load,
+    dte_import,
     dte_secret,
 )
