@@ -61,6 +61,7 @@ from . import (
     res_company_contingency,
     res_company_delivery,
     res_company_sending,
+    res_company_setup,
     res_config_settings,
     res_config_settings_alerts,
     res_config_settings_archive,
