@@ -29,7 +29,7 @@ class DteFilesLoad(models.TransientModel):
     _description = "Load Folios and Certificates"
 
     company_id = fields.Many2one("res.company", required=True, default=lambda self: self.env.company)
-    # [{"name": ..., "content": base64}]
+    # A list of files, each with its `name` and its `content` in base64.
     files = fields.Json()
     passphrase = fields.Char(help="Opens the certificates. It is tried on each of them and then forgotten.")
     line_ids = fields.One2many("dte.files.load.line", "load_id", readonly=True)
