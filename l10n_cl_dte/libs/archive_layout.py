@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from . import envio, xml_parser
-from .exceptions import DocumentError, XmlError
+from . import xml_parser
+from .exceptions import DocumentError, Problem, XmlError
 
 PRODUCTION = "production"
 SIDECAR = ".json"
@@ -22,7 +22,7 @@ _KEY = re.compile(
     r"^(?:_(?P<environment>[a-z]+)/)?(?P<year>\d{4})/(?P<month>\d{2})/(?P<rut>\d+-[\dK])/"
     r"(?P<type>\d{2,3})-(?P<folio>\d{1,10})(?:-v(?P<version>\d+))?\.xml$"
 )
-_DECLARATION = b'<?xml version="1.0" encoding="ISO-8859-1"?>'
+DECLARATION = b'<?xml version="1.0" encoding="ISO-8859-1"?>'
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,10 @@ def read_facts(xml: bytes) -> Facts:
     :param xml: as archived, ISO-8859-1 without XML declaration
     :raises DocumentError: `dte_bytes_unreadable`
     """
-    key = envio.read_key(xml)
     try:
-        root = xml_parser.parse(_DECLARATION + xml)
+        root = xml_parser.parse(DECLARATION + xml)
+        if xml_parser.local_name(root) != "DTE":
+            raise ValueError(root.tag)
         document = next(child for child in root if isinstance(child.tag, str))
 
         def header(*names):
@@ -112,9 +113,7 @@ def read_facts(xml: bytes) -> Facts:
             signed_at=datetime.fromisoformat(signed) if signed else None,
         )
     except (XmlError, ValueError, StopIteration) as error:
-        raise DocumentError(
-            [envio.Problem("dte_bytes_unreadable", params={"type": key.dte_type, "folio": key.folio})]
-        ) from error
+        raise DocumentError([Problem("dte_bytes_unreadable")]) from error
 
 
 def write_sidecar(data: dict) -> bytes:

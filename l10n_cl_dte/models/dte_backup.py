@@ -55,6 +55,9 @@ class DteBackup(models.Model):
         "account.move", string="Invoice", readonly=True, index="btree_not_null", ondelete="restrict"
     )
 
+    origin = fields.Selection(
+        [("imported", "Issued elsewhere")], readonly=True, help="Empty for documents that were signed here."
+    )
     attachment_id = fields.Many2one(
         "ir.attachment", readonly=True, index="btree_not_null", ondelete="set null", groups="base.group_system"
     )
@@ -111,12 +114,14 @@ class DteBackup(models.Model):
     # -- writing --
 
     @api.model
-    def _archive(self, document, xml: bytes):
-        """Write the archive row of a document, in the transaction that signs it."""
+    def _archive(self, document, xml: bytes, origin: str | None = None):
+        """Write the archive row of a document, in the transaction that signs or imports it."""
         # sudo: the archive is written by signing alone, nobody has the right to write it
         backups = self.sudo()
         row = backups._row_of(document, xml)
-        backup = backups.create([{**row, "attachment_id": backups._attach(document, xml).id}])
+        backup = backups.create(
+            [{**row, "origin": origin or False, "attachment_id": backups._attach(document, xml).id}]
+        )
         self._wake_jobs(document.company_id)
         return backup
 
@@ -282,7 +287,7 @@ class DteBackup(models.Model):
         self.check_access("read")
         if not self.move_id:
             raise UserError(
-                self.env._("%s has no invoice: it was restored from the archive folder.", self.display_name)
+                self.env._("%s has no invoice: it was restored from the archive folder or imported.", self.display_name)
             )
         return {
             "type": "ir.actions.act_window",
@@ -358,6 +363,8 @@ class DteBackup(models.Model):
     def _check_is_document(self, document, xml: bytes):
         """Refuse bytes that are not the signed document."""
         try:
+            # Sent as it is: an envelope of ours takes nothing else.
+            envio.read_key(xml)
             facts = archive_layout.read_facts(xml)
             valid = xml_verifier.verify_dte(xml).valid
         except (DocumentError, XmlError) as error:

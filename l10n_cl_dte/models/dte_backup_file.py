@@ -203,6 +203,7 @@ class DteBackup(models.Model):
             "sent_at": fields.Datetime.to_string(self.sent_date or envio.attempted_at) or None,
             "envelope_sha256": envio.sha256 or None,
             "sender_rut": envio.sender_rut or None,
+            "origin": self.origin or None,
         }
         return {
             "format": 1,

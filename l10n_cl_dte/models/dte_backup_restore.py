@@ -104,7 +104,7 @@ class DteBackup(models.Model):
         if not is_signed(xml):
             raise ArchiveError("archive_signature_invalid")
         if not known.get("signed_at"):
-            known = known | {"signed_at": _to_utc(facts)}
+            known = known | {"signed_at": utc_of(facts)}
         return xml, facts, known
 
     @api.model
@@ -120,11 +120,7 @@ class DteBackup(models.Model):
         if existing:
             self._restore_existing(existing, xml, known, result)
             return
-        if (
-            not self.env["l10n_latam.document.type"]
-            .with_context(active_test=False)
-            .search_count([("code", "=", str(place.dte_type)), ("country_id.code", "=", "CL")], limit=1)
-        ):
+        if not self.env["dte.document"]._type_of(str(place.dte_type)):
             raise ArchiveError("archive_type_unknown")
         document = self.env["dte.document"]._without_archive(identity, facts)
         backup = self.create(
@@ -143,6 +139,7 @@ class DteBackup(models.Model):
                 "file_generation": company.dte_archive_generation,
                 "file_document_state": known.get("state") or False,
                 "move_id": document.move_id.id,
+                "origin": "imported" if known.get("origin") == "imported" else False,
             }
         )
         if document:
@@ -166,8 +163,8 @@ class DteBackup(models.Model):
             result.present += 1
 
 
-def _to_utc(facts: Facts) -> str:
-    """Return the time of the signature as the database keeps it."""
+def utc_of(facts: Facts) -> str:
+    """Return the time of the signature as the database keeps it, the beginning of its day when it is not said."""
     moment = facts.signed_at
     if moment is None:
         return fields.Datetime.to_string(fields.Datetime.to_datetime(facts.issue_date))

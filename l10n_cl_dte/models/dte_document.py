@@ -27,6 +27,7 @@ STATES = [
     ("accepted", "Accepted"),
     ("objected", "Accepted with repairs"),
     ("rejected", "Rejected"),
+    ("imported", "Issued elsewhere"),
 ]
 
 # What may be put into an envelope; the others are on their way or done.
@@ -56,7 +57,9 @@ class DteDocument(models.Model):
         retry --due, or sent by a person--> sending | --given up by a person--> failed
         failed --sent again by a person--> sending
         to_send, retry, contingency --its referenced document was rejected--> failed
+        imported --document status, asked by a person--> accepted
 
+    `imported` was issued by another system, which sent it: it never leaves from here, whatever the SII answers.
     `sending` and `unknown` are left by nobody but the code that has asked the SII. Only `_set_state` writes `state`.
     What people are told about a state (`told`) is written in a transaction after it, see `dte_document_tell.py`.
     """
@@ -211,9 +214,11 @@ class DteDocument(models.Model):
         failed._set_state("to_send")
 
     def _referenced_by(self, move):
-        """Return our documents that a note corrects; only they make it wait."""
+        """Return the documents that a note corrects and that leave from here; only they make it wait."""
         references = move.dte_reference_ids.filtered(lambda reference: reference.code)
-        return self.union(*(reference._document() for reference in references))
+        documents = self.union(*(reference._document() for reference in references))
+        # Another system saw to the delivery of what it issued: nothing of ours would ever end the waiting.
+        return documents.filtered(lambda document: document.state != "imported")
 
     # -- state --
 

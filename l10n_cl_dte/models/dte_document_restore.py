@@ -22,9 +22,10 @@ class DteDocument(models.Model):
         The companion file tells a final verdict or a track id if the SII had given them when it was written. A verdict
         is final, so it still holds. With a track id the document did reach the SII and its verdict can be asked for:
         `sent`. Without one nobody knows whether it was sent after the file was written: it is due for another attempt,
-        which begins with asking the SII (`ask_first`). Accepted is never assumed.
+        which begins with asking the SII (`ask_first`). Accepted is never assumed. What another system issued is never
+        sent from here.
         """
-        if known.get("state") in VERDICTS:
+        if known.get("state") in (*VERDICTS, "imported"):
             return known["state"]
         return "sent" if known.get("track_id") and known.get("sender_rut") else "retry"
 
@@ -39,6 +40,24 @@ class DteDocument(models.Model):
         if document and (document.backup_id or told != (facts.receiver_rut, facts.total)):
             raise ArchiveError("archive_conflict")
         return document
+
+    @api.model
+    def _type_of(self, dte_type: str):
+        """Return the document type of a code, empty when it is not known here."""
+        types = self.env["l10n_latam.document.type"].with_context(active_test=False)
+        return types.search([("code", "=", dte_type), ("country_id.code", "=", "CL")], limit=1)
+
+    @api.model
+    def _caf_of(self, company, environment: str, dte_type: str, folio: int):
+        """Return the loaded CAF that covers a folio, empty when there is none."""
+        domain = [
+            ("company_id", "=", company.id),
+            ("environment", "=", environment),
+            ("dte_type", "=", dte_type),
+            ("folio_from", "<=", folio),
+            ("folio_to", ">=", folio),
+        ]
+        return self.env["dte.caf"].with_context(active_test=False).search(domain, limit=1)
 
     @api.model
     def _restore(self, company, backup, place: Place, facts: Facts, known: dict):
@@ -62,31 +81,12 @@ class DteDocument(models.Model):
         if superseded and state == "retry":
             # What was issued with this folio later tells that it has not arrived: it waits for nothing.
             state = "failed"
-        document_type = (
-            self.env["l10n_latam.document.type"]
-            .with_context(active_test=False)
-            .search([("code", "=", str(place.dte_type)), ("country_id.code", "=", "CL")], limit=1)
-        )
-        caf = (
-            self.env["dte.caf"]
-            .with_context(active_test=False)
-            .search(
-                [
-                    ("company_id", "=", company.id),
-                    ("environment", "=", place.environment),
-                    ("dte_type", "=", str(place.dte_type)),
-                    ("folio_from", "<=", place.folio),
-                    ("folio_to", ">=", place.folio),
-                ],
-                limit=1,
-            )
-        )
         document = self.create(
             {
                 "company_id": company.id,
                 "environment": place.environment,
                 "dte_type": str(place.dte_type),
-                "document_type_id": document_type.id,
+                "document_type_id": self._type_of(str(place.dte_type)).id,
                 "folio": place.folio,
                 "version": place.version,
                 "superseded": superseded,
@@ -104,7 +104,7 @@ class DteDocument(models.Model):
                 "retry_at": fields.Datetime.now() if state == "retry" else False,
                 "told": superseded,
                 "verdict_at": known.get("verdict_at") if state in VERDICTS else False,
-                "caf_id": caf.id,
+                "caf_id": self._caf_of(company, place.environment, str(place.dte_type), place.folio).id,
                 "backup_id": backup.id,
                 "move_id": replaced.move_id.id,
             }

@@ -189,6 +189,7 @@ class DteDocument(models.Model):
         # sudo: users see documents but write none; the answer is written in their name
         documents = self.sudo()._read_together()
         documents._reconcile_now()
+        documents._ask_about_imported()
         documents.filtered(lambda document: document.state in WAITING).envio_id._poll_and_commit()
         documents.invalidate_recordset()
         return documents._report()

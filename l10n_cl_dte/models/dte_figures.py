@@ -24,7 +24,7 @@ class DteDocument(models.Model):
 
     _open_live = models.Index(
         "(company_id, environment, state, signed_at) INCLUDE (queued_at)"
-        " WHERE state NOT IN ('accepted', 'objected') AND superseded IS NOT TRUE"
+        " WHERE state NOT IN ('accepted', 'objected', 'imported') AND superseded IS NOT TRUE"
     )
 
 
@@ -110,7 +110,7 @@ class DteFigures(models.AbstractModel):
             SQL(
                 "SELECT state, COUNT(*), COUNT(queued_at), MIN(signed_at),"
                 " MIN(signed_at) FILTER (WHERE queued_at IS NULL) FROM dte_document WHERE %s"
-                " AND state NOT IN ('accepted', 'objected') AND superseded IS NOT TRUE GROUP BY state",
+                " AND state NOT IN ('accepted', 'objected', 'imported') AND superseded IS NOT TRUE GROUP BY state",
                 self._line(company),
             )
         )

@@ -296,6 +296,17 @@ STATES = {
     "unknown_next": _lt("The SII is asked about it: %(when)s."),
     "sender_died": _lt("The server stopped while it was being sent."),
     "restored": _lt("Restored from the archive, which does not say what the SII answered."),
+    "imported": _lt(
+        'Issued and sent by another system. What the SII said about it is not known here: press "Ask the SII".'
+    ),
+    "imported_missing": _lt(
+        "Issued by another system. The SII does not have it: look for it there and in that system. It is not sent "
+        "from here."
+    ),
+    "imported_other": _lt(
+        "Issued by another system. The SII has something under its folio but does not confirm these bytes: it may "
+        "have rejected them, or the folio was annulled. Look it up at the SII."
+    ),
     "reference_rejected": _lt("Not sent: the document that it corrects, %(document)s, was rejected by the SII."),
 }
 

@@ -6,5 +6,9 @@ from . import (
     dte_archive_export,
     dte_archive_restore,
     dte_certificate_load,
+    dte_files_load,
+    dte_import,
     dte_secret,
+    dte_setup,
+    dte_setup_checks,
 )

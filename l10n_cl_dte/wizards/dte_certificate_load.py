@@ -4,7 +4,7 @@ from datetime import datetime, timezone
 
 from cryptography.hazmat.primitives import serialization
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..libs import credentials as credentials_lib
@@ -31,10 +31,22 @@ class DteCertificateLoad(models.TransientModel):
         """Check the file, store certificate and key and make it the company's."""
         self.ensure_one()
         content = base64.b64decode(self.with_context(bin_size=False).certificate_file)
-        passphrase = self.passphrase
+        credentials, rut = self._read(content, self.passphrase, self.holder_rut)
+        certificate = self._store(self.company_id, self.certificate_filename or rut, credentials, rut)
+        self.company_id.dte_certificate_id = certificate
+        self.unlink()
+        return {"type": "ir.actions.client", "tag": "soft_reload"}
+
+    @api.model
+    def _read(self, content: bytes, passphrase: str, holder_rut: str = "") -> tuple[credentials_lib.Credentials, str]:
+        """Return what a .pfx or .p12 file holds and the RUT of its holder.
+
+        :param holder_rut: for a certificate that does not say it
+        :raises UserError: when it cannot be used
+        """
         try:
             credentials = credentials_lib.load_pkcs12(content, passphrase)
-            rut = credentials.holder_rut or (self.holder_rut or "").strip().upper().replace(".", "")
+            rut = credentials.holder_rut or (holder_rut or "").strip().upper().replace(".", "")
             if not rut:
                 raise ConfigurationError("certificate_without_rut")
             problem = credentials.find_validity_problem(datetime.now(timezone.utc))
@@ -47,13 +59,11 @@ class DteCertificateLoad(models.TransientModel):
             raise UserError(describe_error(self.env, error)) from error
         if not rut_is_valid(rut):
             raise UserError(self.env._("%s is not a valid RUT. Write it like 11111111-1.", rut))
-        self._store(credentials, rut)
-        self.unlink()
-        return {"type": "ir.actions.client", "tag": "soft_reload"}
+        return credentials, rut
 
-    def _store(self, credentials, rut: str):
-        company = self.company_id
-        name = self.certificate_filename or rut
+    @api.model
+    def _store(self, company, name: str, credentials, rut: str):
+        """Store certificate and key for a company and return the certificate."""
         key = self.env["certificate.key"].create(
             {
                 "name": f"{name}.key",
@@ -67,7 +77,7 @@ class DteCertificateLoad(models.TransientModel):
                 ),
             }
         )
-        company.dte_certificate_id = self.env["certificate.certificate"].create(
+        return self.env["certificate.certificate"].create(
             {
                 "name": name,
                 "company_id": company.id,

@@ -1,0 +1,160 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+from datetime import timedelta
+from unittest.mock import patch
+
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+
+from ..libs import transport
+from .archive import ArchiveCommon
+from .simulated import load_certificate, register_company
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestSetupChecklist(ArchiveCommon):
+    def setUp(self):
+        super().setUp()
+        self.manager = self.manager_env().user
+
+    def open_screen(self):
+        env = self.env(user=self.manager.id)
+        return env["dte.setup"].browse(env["dte.setup"]._open()["res_id"])
+
+    def line(self, code, setup=None):
+        [line] = (setup or self.open_screen()).line_ids.filtered(lambda line: line.code == code)
+        return line
+
+    def state(self, code):
+        return self.line(code).state
+
+    def press(self, line):
+        with self.committing() as env:
+            result = line.with_env(env(user=self.manager.id)).action_go()
+        return result
+
+    def test_a_company_that_can_issue(self):
+        with patch.object(transport, "post", side_effect=AssertionError("a screen asks nobody"), create=True):
+            setup = self.open_screen()
+        states = {line.code: line.state for line in setup.line_ids}
+        self.assertEqual(setup.missing, 0, setup.line_ids.mapped("text"))
+        for code in ("company", "rut", "giro", "activities", "office", "certificate", "caf_33", "journal"):
+            self.assertEqual(states[code], "ok", self.line(code, setup).text)
+        self.assertIn("11111111-1", self.line("certificate", setup).text)
+        self.assertIn("the next one is 1", self.line("caf_33", setup).text)
+        self.assertTrue(all(setup.line_ids.mapped("name")))
+
+    def test_what_is_missing_is_said(self):
+        company = self.company.sudo()
+        for code, record, values, words in (
+            ("company", company, {"street": False}, "street"),
+            ("company", company.partner_id, {"city": False, "dte_comuna": False}, "comuna"),
+            ("rut", company.partner_id, {"vat": False}, "no RUT"),
+            ("giro", company.partner_id, {"l10n_cl_activity_description": False}, "what the company does"),
+            ("activities", company, {"dte_activity_codes": False}, "activity codes"),
+            ("office", company, {"dte_sii_office": False}, "office"),
+            ("resolution", company, {"dte_simulator_resolution_date": False}, "resolution"),
+            ("certificate", company, {"dte_certificate_id": False}, "no digital certificate"),
+            ("journal", self.journal.sudo(), {"dte_enabled": False}, "No sales journal"),
+            ("mail_out", company, {"email": False}, "e-mail"),
+            ("jobs", self.env.ref("l10n_cl_dte.ir_cron_send").sudo(), {"active": False}, "do not run"),
+        ):
+            with self.subTest(code, words=words):
+                before = {name: record[name] for name in values}
+                record.write(values)
+                line = self.line(code)
+                self.assertEqual(line.state, "missing")
+                self.assertIn(words, line.text)
+                record.write({name: getattr(value, "id", value) for name, value in before.items()})
+                self.assertNotEqual(self.state(code), "missing")
+
+    def test_folios(self):
+        cafs = self.env["dte.caf"].sudo().search([("company_id", "=", self.company.id)])
+        cafs.active = False
+        self.assertEqual([self.state(f"caf_{code}") for code in (33, 61, 34, 56)], ["missing"] * 2 + ["warning"] * 2)
+        cafs.active = True
+        self.assertEqual(self.state("caf_33"), "ok")
+        for _number in range(2):
+            self.post()
+        self.assertIn("98 folios, the next one is 3", self.line("caf_33").text)
+        cafs.filtered(lambda caf: caf.dte_type == "33").expires_on = self.company._dte_now().date() + timedelta(days=3)
+        self.assertEqual(self.state("caf_33"), "warning")
+
+    def test_certificate_near_its_end(self):
+        soon = self.company._dte_now() + timedelta(days=5)
+        certificate = self.simulator.certificate(to=soon.isoformat())
+        load_certificate(self.company.with_env(self.admin_env), *certificate)
+        self.assertEqual(self.state("certificate"), "warning")
+
+    def test_taxes(self):
+        tax = self.company.sudo().account_sale_tax_id
+        tax.copy({"name": "Sin código", "l10n_cl_sii_code": 0})
+        line = self.line("taxes")
+        self.assertEqual(line.state, "warning")
+        self.assertIn("Sin código", line.text)
+        sales = [("company_id", "=", self.company.id), ("type_tax_use", "=", "sale")]
+        self.env["account.tax"].sudo().search(sales).l10n_cl_sii_code = 0
+        self.assertEqual(self.state("taxes"), "missing")
+
+    def test_archive(self):
+        self.assertEqual(self.state("archive"), "ok")
+        for path in self.folder.iterdir():
+            path.unlink()
+        self.assertEqual(self.state("archive"), "missing")
+        self.company.sudo().dte_archive_url = False
+        self.assertEqual(self.state("archive"), "warning")
+
+    def test_try_now(self):
+        line = self.line("login")
+        self.press(line)
+        self.assertEqual(line.state, "ok")
+        self.assertIn("11111111-1", line.text)
+        register_company(self.company, self.simulator, query=False)
+        self.press(line)
+        self.assertEqual(line.state, "missing")
+        self.assertIn("may not act", line.text)
+        self.company.sudo().dte_simulator_url = "http://127.0.0.1:9"
+        self.press(line)
+        self.assertEqual(line.state, "warning")
+
+    def test_document(self):
+        """It goes the way of every document, in a journal of its own, and its verdict is shown."""
+        line = self.line("test")
+        self.assertEqual(line.state, "warning")
+        self.press(line)
+        move = self.company.sudo().dte_test_move_id
+        self.assertEqual((move.dte_status, move.amount_total), ("sent", 119))
+        self.assertNotEqual(move.journal_id, self.journal)
+        self.assertFalse(self.journal.dte_environment, "the company's own journal stays free for production")
+        self.simulator.call("POST", "process")
+        setup = self.open_screen()
+        self.press(self.line("test", setup))
+        self.assertEqual(move.dte_status, "accepted")
+        line = self.line("test")
+        self.assertEqual(line.state, "ok")
+        self.assertIn("Accepted", line.text)
+        self.assertEqual(len(self.documents()), 1, "the second press asked, it issued nothing")
+
+    def test_never_in_production(self):
+        line = self.line("test")
+        self.company.sudo().dte_environment = "production"
+        with self.assertRaisesRegex(UserError, "never issued in production"):
+            line.action_go()
+        self.assertEqual((self.state("test"), len(self.documents())), ("ok", 0))
+
+    def test_every_button_leads_somewhere(self):
+        self.manager.sudo().group_ids += self.env.ref("base.group_system")
+        for line in self.open_screen().line_ids:
+            if line.code not in ("login", "test"):
+                action = line.action_go()
+                self.assertIn(action["type"], ("ir.actions.act_window", "ir.actions.client"), line.code)
+
+    def test_who_may(self):
+        with self.assertRaises(AccessError):
+            self.env(user=self.make_user())["dte.setup"]._open()
+        with self.assertRaisesRegex(UserError, "administrator"):
+            self.line("archive").action_go()
+
+    def make_user(self):
+        return self.dte_user.sudo().copy(
+            {"login": "otra", "group_ids": [(6, 0, self.env.ref("l10n_cl_dte.group_dte_user").ids)]}
+        )
