@@ -91,15 +91,18 @@ class ResCompany(models.Model):
             return None
         return caf_lib.load_public_key(self.dte_simulator_key.encode())
 
-    def _dte_resolution(self) -> tuple[int, date]:
-        """Return number and date of the resolution in the current environment; the number is 0 outside production."""
+    def _dte_resolution(self, environment: str | None = None) -> tuple[int, date]:
+        """Return number and date of the resolution, in the current environment unless another one is given.
+
+        The number is 0 outside production.
+        """
         self.ensure_one()
         resolutions = {
             "simulator": (0, self.dte_simulator_resolution_date),
             "certification": (0, self.dte_certification_resolution_date),
             "production": (self.dte_production_resolution_number, self.dte_production_resolution_date),
         }
-        return resolutions[self.dte_environment]
+        return resolutions[environment or self.dte_environment]
 
     def _dte_find_problems(self) -> list[Problem]:
         """Return what the company lacks to sign and send in its current environment."""
