@@ -9,7 +9,16 @@
     "countries": ["cl"],
     "depends": ["l10n_cl", "certificate", "account_debit_note"],
     "external_dependencies": {
-        "python": ["cryptography", "fsspec", "lxml", "prometheus-client", "python-stdnum", "xmlsec", "zeep"]
+        "python": [
+            "cryptography",
+            "fsspec",
+            "lxml",
+            "prometheus-client",
+            "python-stdnum",
+            "xmlsec",
+            "zeep",
+            "zxing-cpp",
+        ]
     },
     "data": [
         "security/dte_groups.xml",
@@ -28,6 +37,8 @@
         "data/ir_cron_exchange.xml",
         "data/exchange_mail.xml",
         "report/dte_contingency_report.xml",
+        "report/dte_invoice_styles.xml",
+        "report/dte_invoice_report.xml",
         "wizards/contingency_wizard_views.xml",
         "wizards/dte_files_load_views.xml",
         "views/account_journal_views.xml",
@@ -56,6 +67,7 @@
         "views/res_config_settings_monitoring_views.xml",
         "views/portal_templates.xml",
         "views/res_config_settings_setup_views.xml",
+        "views/res_config_settings_print_views.xml",
         "views/res_partner_views.xml",
         "wizards/account_debit_note_views.xml",
         "wizards/account_move_reversal_views.xml",

@@ -7,6 +7,7 @@ from . import (
     account_move_dte,
     account_move_line,
     account_move_portal,
+    account_move_print,
     account_move_send,
     account_tax,
     certificate_certificate,
@@ -69,6 +70,7 @@ from . import (
     res_company_contingency,
     res_company_delivery,
     res_company_exchange,
+    res_company_print,
     res_company_sending,
     res_company_setup,
     res_config_settings,
@@ -77,5 +79,6 @@ from . import (
     res_config_settings_contingency,
     res_config_settings_exchange,
     res_config_settings_monitoring,
+    res_config_settings_print,
     res_partner,
 )

@@ -88,10 +88,10 @@ class DteDocument(models.Model):
 
         :param tell: the user who is told what becomes of them; noted with the rest, because a job may have them at once
         """
-        self._note_asked()
+        self._note_asked(tell)
         self.env["ir.cron"]._commit_progress()
 
-    def _note_asked(self):
+    def _note_asked(self, tell=None):
         """Note that these shall leave, as part of whatever the caller commits. Records are sudo."""
         asked = self.filtered(lambda document: document.state in SENDABLE and not document.superseded)
         asked = asked.try_lock_for_update()

@@ -92,8 +92,10 @@ class ResCompany(models.Model):
         return caf_lib.load_public_key(self.dte_simulator_key.encode())
 
     def _dte_resolution(self, environment: str | None = None) -> tuple[int, date]:
-        """Return number and date of the resolution, in the current environment unless told another; the number is 0
-        outside production."""
+        """Return number and date of the resolution, in the current environment unless another one is given.
+
+        The number is 0 outside production.
+        """
         self.ensure_one()
         resolutions = {
             "simulator": (0, self.dte_simulator_resolution_date),

@@ -33,6 +33,7 @@ from . import (
     test_partner,
     test_poll,
     test_posting,
+    test_print,
     test_queue,
     test_reasons,
     test_reconcile,

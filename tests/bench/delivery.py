@@ -1,5 +1,5 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-"""How fast documents go from "to send" to "sent", and out of contingency, in a real database and over a real socket.
+"""How fast documents go from "to send" to "sent", out of contingency and to paper, in a real database over a socket.
 
 The simulator answers at once and looks at the documents only after the last upload, so that its work is not measured.
 """
@@ -7,6 +7,7 @@ The simulator answers at once and looks at the documents only after the last upl
 from __future__ import annotations
 
 import json
+import statistics
 import tempfile
 from pathlib import Path
 
@@ -39,13 +40,15 @@ MEANING = {
     "poll_docs_s": "documents per second that get their verdict, 50 in an envelope, all accepted",
     "poll_calls_per_document": "calls to the SII for each of them, login included",
     "drain_growth_mb": "memory of the draining process above what it needed before",
+    "pdf_s": "seconds of a PDF with timbre and transferable copy; one of them is Odoo's own wait for scripts",
+    "pdf_kb": "its size",
 }
 
 
 def measure(documents: int, held: int, envelopes: int, batches: int) -> dict[str, float]:
     """Return the figures of so many documents of each kind, of so many held ones, and of the verdicts of so many
     envelopes of one document and of 50."""
-    return _delivery(documents) | _contingency(held) | _verdicts(envelopes, batches)
+    return _delivery(documents) | _contingency(held) | _verdicts(envelopes, batches) | _printing(5)
 
 
 def _delivery(documents: int) -> dict[str, float]:
@@ -71,6 +74,11 @@ def _contingency(documents: int) -> dict[str, float]:
         "drain_envelopes": float(drained["envelopes"]),
         "drain_growth_mb": drained["growth_mb"],
     }
+
+
+def _printing(documents: int) -> dict[str, float]:
+    [found] = _run("printing.py", DOCUMENTS=documents)
+    return {"pdf_s": statistics.median(found["seconds"]), "pdf_kb": found["bytes"] / 1024}
 
 
 def _verdicts(envelopes: int, batches: int) -> dict[str, float]:

@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "l10n_cl_dte")]
 
 from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
 from cryptography.hazmat.primitives.asymmetric import padding  # noqa: E402
-from libs import caf, credentials, envio, issue, xml_verifier, xsd_validator  # noqa: E402
+from libs import caf, credentials, envio, issue, timbre, xml_verifier, xsd_validator  # noqa: E402
 from libs.dte import Dte, Issuer, Line, Receiver  # noqa: E402
 
 from tests import authority  # noqa: E402
@@ -45,6 +45,7 @@ SIZES, SHORT_SIZES = (1000, 10_000, 2000, 100), (200, 500, 100, 10)
 BARS = {
     "dte_1_line_units": 1.8,
     "dte_60_lines_units": 3.5,
+    "timbre_units": 3.0,
     "envio_500_units_per_document": 2.0,
     "envio_500_peak_mb": 60.0,
     "growth_of_lines": 1.5,
@@ -65,6 +66,7 @@ MEANING = {
     "dte_60_lines_with_input_units": "both together",
     "xsd_10_lines_units": "validation of a document of 10 lines",
     "verify_10_lines_units": "verification of its signature",
+    "timbre_units": "the PDF417 of a timbre, from archived bytes to PNG; the CAF's signature as short as the SII's",
     "envio_1_units_per_document": "1 document of 10 lines from data to envelope, per document",
     "envio_50_units_per_document": "50 documents",
     "envio_500_units_per_document": "500 documents",
@@ -201,6 +203,12 @@ class Bench:
             "verify_10_lines_units": self.clock.units(lambda: xml_verifier.verify_dte(signed)),
         }
 
+    def printing(self) -> dict[str, float]:
+        # The SII signs CAFs with keys of 512 bits, so that its timbres are shorter than those of the other figures.
+        stamp = caf.parse_caf(authority.make_caf(signer=authority.caf_key(1)))
+        signed = issue.issue(make_dte(make_lines(10)), stamp, self.signer, SIGNED_AT).xml
+        return {"timbre_units": self.clock.units(lambda: timbre.draw(timbre.ted_of(signed)))}
+
     def envelopes(self) -> dict[str, float]:
         repeats = {1: 10, 50: 2, 500: 1}
         return {
@@ -233,7 +241,7 @@ def measure(bench: Bench, passes: int) -> dict[str, float]:
     fixed = bench.memory() | bench.key_loads()
     costs, growths = {}, []
     for number in range(1, 5 * passes + 1):
-        found = bench.keys() | bench.documents() | bench.reading() | bench.envelopes()
+        found = bench.keys() | bench.documents() | bench.reading() | bench.printing() | bench.envelopes()
         costs = {name: min(cost, costs.get(name, cost)) for name, cost in found.items()}
         growths.append(_growths(found))
         figures = fixed | costs | {name: statistics.median(row[name] for row in growths) for name in growths[0]}

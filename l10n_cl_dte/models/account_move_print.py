@@ -1,0 +1,163 @@
+# Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+"""The paper of an electronic document: everything legal on it is read from the archived bytes, not from the invoice."""
+
+import base64
+
+from odoo import models
+from odoo.exceptions import UserError
+
+from ..libs import dte as dte_lib
+from ..libs import print_words, printable, timbre, xml_reader
+from ..libs.exceptions import DocumentError, SignatureError
+from ..libs.taxes import TAX_KINDS
+
+TEMPLATE = "l10n_cl_dte.report_invoice_document"
+
+# Of the timbre in millimetres: wide modules where there is room, and 2 cm free on its left on a roll too.
+TIMBRE_SIZES = {"letter": (72.0, 32.0), "roll": (52.0, 38.0)}
+# Average letters in a line of the detail's description.
+TEXT_WIDTHS = {"letter": 46, "roll": 40}
+
+# What of a letter page is left for the detail, in lines of text of LINE_MM, once everything else is subtracted.
+PAGE_MM = 256.0
+LINE_MM = 3.9
+HEAD_MM = 52.0
+NEXT_HEAD_MM = 18.0
+FOOT_MM = 62.0
+RECEIPT_MM = 38.0
+# Lines of a roll differ too much to be counted well: what is too much is blank paper at its end.
+ROLL_FIXED_MM = 170.0
+ROLL_LINE_MM = 3.8
+
+# States in which the SII has not said, or cannot have said, that it has the document.
+MARKS = {
+    "to_send": print_words.NOT_SENT,
+    "retry": print_words.NOT_SENT,
+    "failed": print_words.NOT_SENT,
+    "contingency": print_words.CONTINGENCY,
+    "sending": print_words.UNCONFIRMED,
+    "unknown": print_words.UNCONFIRMED,
+    "rejected": print_words.REJECTED,
+}
+VOID_MARKS = (print_words.REJECTED, print_words.SUPERSEDED, print_words.IN_CORRECTION)
+
+
+class AccountMove(models.Model):
+    _inherit = "account.move"
+
+    def _get_name_invoice_report(self):
+        # EXTENDS l10n_cl
+        self.ensure_one()
+        # sudo: whoever may print the invoice, a customer in the portal too
+        if self.sudo().dte_document_id or self._dte_is_issued():
+            return TEMPLATE
+        return super()._get_name_invoice_report()
+
+    def _dte_default_paper(self) -> str:
+        """Return "letter" or "roll": what this invoice is printed on when nobody says."""
+        return self.env.context.get("dte_paper") or self.company_id.dte_paper
+
+    def _dte_contrast(self, color: str) -> str:
+        """Return black or white: what is read best on a colour like #1a2b3c."""
+        try:
+            red, green, blue = (int(color[at : at + 2], 16) for at in (1, 3, 5))
+        except ValueError:
+            return "#ffffff"
+        return "#000000" if red * 0.299 + green * 0.587 + blue * 0.114 > 160 else "#ffffff"
+
+    def _dte_sheet(self, paper: str | None = None) -> dict | None:
+        """Return everything that the template places, None for a draft that cannot be shown as a document yet.
+
+        :param paper: "letter" or "roll", as the company prints by default when left out
+        :raises UserError: when no copy of the signed document is intact
+        """
+        self.ensure_one()
+        paper = paper or self._dte_default_paper()
+        document = self.sudo().dte_document_id  # sudo: as for the template
+        read = self._dte_read_archive(document) if document else self._dte_read_draft()
+        if read is None:
+            return None
+        company = self.company_id.sudo()  # sudo: its letterhead is public
+        content = printable.make(read, TEXT_WIDTHS[paper])
+        legends = [""]
+        if document and content.transferable and company.dte_print_transferable:
+            legends.append(content.transferable)
+        sheet = {
+            "paper": paper,
+            "content": content,
+            "draft": not document,
+            "office": (company.dte_sii_office or "").upper(),
+            "mark": self._dte_print_mark(document),
+            "simulated": bool(document) and document.environment == "simulator",
+            "words": print_words,
+            "timbre": self._dte_print_timbre(read.ted, paper) if document else None,
+            "resolution": self._dte_print_resolution(document) if document else "",
+            "copies": [],
+        }
+        sheet["void"] = sheet["mark"] in VOID_MARKS
+        for legend in legends:
+            pages = self._dte_print_pages(content, sheet, legend)
+            sheet["copies"].append({"legend": legend, "pages": pages})
+        return sheet
+
+    def _dte_read_archive(self, document) -> xml_reader.ReadDte:
+        try:
+            return xml_reader.read(document._checked_xml())
+        except (DocumentError, SignatureError) as error:
+            raise UserError(
+                self.env._(
+                    "%s cannot be printed: no copy of the signed document in the archive is intact. Restore it in "
+                    "Invoicing > Electronic documents > Archive.",
+                    document.display_name,
+                )
+            ) from error
+
+    def _dte_read_draft(self) -> xml_reader.ReadDte | None:
+        """Return what would be signed now, None when the invoice does not hold enough for that."""
+        if self._dte_record_problems() or not self._dte_item_lines():
+            return None
+        dte = self._dte_values()
+        if any(code not in TAX_KINDS for line in dte.lines for code in line.tax_codes):
+            return None
+        return xml_reader.ReadDte(dte, dte_lib.compute_totals(dte), b"", None)
+
+    def _dte_print_mark(self, document) -> str:
+        """Return what a reader must know before trusting the paper, "" when the SII has the document."""
+        if not document:
+            return print_words.NOT_VALID
+        if document.superseded:
+            return print_words.IN_CORRECTION if self.state == "draft" else print_words.SUPERSEDED
+        return MARKS.get(document.state, "")
+
+    def _dte_print_timbre(self, ted: bytes, paper: str) -> dict:
+        width, height = TIMBRE_SIZES[paper]
+        drawn = timbre.draw(ted, width=width, max_height=height)
+        source = f"data:image/png;base64,{base64.b64encode(drawn.png).decode()}"
+        return {"source": source, "width": round(drawn.width, 2), "height": round(drawn.height, 2)}
+
+    def _dte_print_resolution(self, document) -> str:
+        resolution, day = document.company_id._dte_resolution(document.environment)
+        return print_words.resolution_legend(resolution, day) if day else ""
+
+    def _dte_print_pages(self, content: printable.Printable, sheet: dict, legend: str) -> list:
+        """Return the rows of the detail, page by page; a roll is one page."""
+        if sheet["paper"] == "roll":
+            return [content.rows]
+        blocks = max(len(content.receiver), len(content.terms)) * 4.2 + len(content.references) * 4.4
+        foot = max(FOOT_MM, len(content.totals) * 5.2 + (RECEIPT_MM if legend else 0) + 16)
+        foot += (len(content.installments) + len(content.adjustments)) * 4.2
+        free = PAGE_MM - HEAD_MM - blocks - len(content.issuer_lines) * 2
+        room = printable.Room(int(free / LINE_MM), int((PAGE_MM - NEXT_HEAD_MM) / LINE_MM), int(foot / LINE_MM))
+        return printable.paginate(content.rows, room)
+
+    def _dte_roll_height(self) -> int:
+        """Return a length in millimetres that is enough for the longest copy on a roll."""
+        sheet = self._dte_sheet("roll")
+        if sheet is None:
+            return 297
+        content = sheet["content"]
+        lines = sum(row.height + 1 for row in content.rows) + len(content.references) * 3
+        lines += len(content.receiver) + len(content.terms) + len(content.totals)
+        lines += len(content.installments) + len(content.adjustments)
+        receipt = 45 if len(sheet["copies"]) > 1 else 0
+        return round(ROLL_FIXED_MM + receipt + lines * ROLL_LINE_MM)
