@@ -159,7 +159,7 @@ class AccountMoveSend(models.AbstractModel):
         documents = moves.filtered(self._is_cl_dte_applicable).dte_document_id
         if documents:
             documents._note_asked()
-            self.env["dte.envio"]._wake_job()
+            self.env["dte.envio"]._wake_job(documents.company_id)
 
     @api.model
     def _hook_if_success(self, moves_data, from_cron=False):
