@@ -183,9 +183,15 @@ def record(env, job):
 
 
 def explain(env, query):
-    """Return the plan of a query that has been run before, so that its pages are in memory."""
-    env.cr.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")
-    [found] = env.cr.fetchone()[0]
+    """Return the plan of a query that has been run before, so that its pages are in memory.
+
+    It is the fastest of some: the machine may have other work.
+    """
+    runs = []
+    for _number in range(TIMES):
+        env.cr.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")
+        runs += env.cr.fetchone()[0]
+    found = min(runs, key=lambda run: run["Planning Time"] + run["Execution Time"])
     return {"query": query, "milliseconds": found["Planning Time"] + found["Execution Time"], "plan": found["Plan"]}
 
 
