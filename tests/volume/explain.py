@@ -17,7 +17,7 @@ RUT = "76543210-3"
 TABLES = re.compile(
     r"\b(dte_document|dte_envio|dte_contingency_pending|dte_sii_call|dte_failed_queue|dte_backup|dte_daily)\b"
 )
-TIMES = 5
+TIMES = 3
 ROWS = Path(__file__).parent / "fill.sql"
 
 
