@@ -214,7 +214,7 @@ class TestStatus(DteCommon):
         self.assertNotIn("next", [entry.tone for entry in document._timeline_entries()])
 
     def test_timeline_of_an_upload_that_failed(self):
-        self.fault("http_status", status=503, service="upload", count=9)
+        self.fault("upload_status", status=9, count=1)
         move = self.post()
         self.send(move)
         self.assertEqual(move.dte_status, "retry")

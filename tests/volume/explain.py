@@ -17,7 +17,7 @@ RUT = "76543210-3"
 TABLES = re.compile(
     r"\b(dte_document|dte_envio|dte_contingency_pending|dte_sii_call|dte_failed_queue|dte_backup|dte_daily)\b"
 )
-TIMES = 5
+TIMES = 3
 ROWS = Path(__file__).parent / "fill.sql"
 
 
@@ -183,9 +183,15 @@ def record(env, job):
 
 
 def explain(env, query):
-    """Return the plan of a query that has been run before, so that its pages are in memory."""
-    env.cr.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")
-    [found] = env.cr.fetchone()[0]
+    """Return the plan of a query that has been run before, so that its pages are in memory.
+
+    It is the fastest of some: the machine may have other work.
+    """
+    runs = []
+    for _number in range(TIMES):
+        env.cr.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}")
+        runs += env.cr.fetchone()[0]
+    found = min(runs, key=lambda run: run["Planning Time"] + run["Execution Time"])
     return {"query": query, "milliseconds": found["Planning Time"] + found["Execution Time"], "plan": found["Plan"]}
 
 

@@ -11,6 +11,9 @@ from dev import databases
 from dev import env as environment
 from dev.common import RUN
 
+# The first test fills the tables.
+pytestmark = pytest.mark.timeout(1200)
+
 HERE = Path(__file__).parent
 LARGE = ("dte_document", "dte_envio", "dte_contingency_pending", "dte_sii_call", "dte_failed_queue", "dte_backup")
 CLAIMS = {
