@@ -195,8 +195,11 @@ class TestWebhook(DteCommon):
         self.assertEqual(self.deliveries().mapped("attempts"), [7, 7])
         self.assertEqual(len(self.receiver.received), 14)
         self.assertEqual(len(self.webhook.activity_ids), 1)
-        self.receiver.answers = []
         self.deliveries().with_env(self.admin_env).action_send_again()
+        self.deliver()
+        self.assertEqual(self.deliveries().mapped("state"), ["pending"] * 2, "with all their attempts again")
+        self.receiver.answers = []
+        self.wait_for_retry()
         self.deliver()
         self.assertEqual(self.deliveries().mapped("state"), ["delivered"] * 2)
         self.assertFalse(self.webhook.activity_ids)
