@@ -94,7 +94,7 @@ class TestHealth(DteCommon, HttpCase):
 
     def test_only_administrators_make_one(self):
         for method in ("_new_token", "_forget_token"):
-            with self.assertRaises(AccessError):
+            with self.assertRaisesRegex(AccessError, "Only an administrator may let others watch"):
                 getattr(self.env["dte.health"].with_user(self.dte_user), method)()
 
     def test_neutralized(self):
@@ -262,6 +262,12 @@ class TestHealth(DteCommon, HttpCase):
         self.assertEqual(self.get().json()["status"], "ok")
         scrub.damaged = 2
         self.check("archive", "error", "Damaged documents in the archive: 2")
+
+    def test_an_empty_archive_needs_no_check(self):
+        days = self.env["dte.daily"].sudo()
+        days._sum_up(self.company)
+        days.search([("company_id", "=", self.company.id)]).measured_at = self.ago(days=9)
+        self.assertEqual(self.get().json()["status"], "ok")
 
     def test_archive_not_copied(self):
         backup = self.post().dte_document_id.sudo().backup_id

@@ -180,6 +180,18 @@ class TestWebhook(DteCommon):
         # Stopping twice is harmless to nobody: give the clean-up a running one.
         self.receiver.__init__()
 
+    def test_what_nobody_foresaw_is_tried_again(self):
+        self.send(self.post())
+        with (
+            patch("odoo.addons.l10n_cl_dte.models.dte_webhook_delivery.deliver", side_effect=ValueError),
+            mute_logger("odoo.addons.l10n_cl_dte.models.dte_webhook_delivery"),
+        ):
+            self.deliver()
+        self.assertEqual((self.deliveries().state, self.deliveries().problem_code), ("pending", "webhook_unexpected"))
+        self.wait_for_retry()
+        self.deliver()
+        self.assertEqual(self.deliveries().state, "delivered")
+
     def test_given_up_with_one_activity_and_sent_again(self):
         self.receiver.answers = [503] * 50
         self.send(self.post())
@@ -195,8 +207,11 @@ class TestWebhook(DteCommon):
         self.assertEqual(self.deliveries().mapped("attempts"), [7, 7])
         self.assertEqual(len(self.receiver.received), 14)
         self.assertEqual(len(self.webhook.activity_ids), 1)
-        self.receiver.answers = []
         self.deliveries().with_env(self.admin_env).action_send_again()
+        self.deliver()
+        self.assertEqual(self.deliveries().mapped("state"), ["pending"] * 2, "with all their attempts again")
+        self.receiver.answers = []
+        self.wait_for_retry()
         self.deliver()
         self.assertEqual(self.deliveries().mapped("state"), ["delivered"] * 2)
         self.assertFalse(self.webhook.activity_ids)

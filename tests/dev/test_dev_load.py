@@ -56,6 +56,16 @@ def test_percentiles_are_values_that_were_measured():
     assert run.percentile([1], 0.5) == 1
 
 
+def test_errors_in_the_log():
+    met = (
+        "2026-01-02 03:04:05,6 7 ERROR db odoo.sql_db: bad query: b'SELECT'\nERROR: could not serialize access due to\n"
+    )
+    broken = met.replace("could not serialize access due to", "relation does not exist")
+    other = "2026-01-02 03:04:05,6 7 ERROR db odoo.http: Exception during request handling.\n"
+    assert run.count_errors(met) == 0
+    assert run.count_errors(met + broken + other) == 2
+
+
 def test_sizes(monkeypatch):
     for name in ("N", "USERS", "SECONDS", "SHORT"):
         monkeypatch.delenv(name, raising=False)
