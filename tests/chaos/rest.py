@@ -71,7 +71,8 @@ class People:
             if failed:
                 self._press(company, "send_failed", "action_send_to_sii", failed)
             if self._is_paused(company):
-                waiting = [row["move_id"] for row in own if row["state"] in ("to_send", "retry")]
+                # Held documents too: contingency does not end a pause, and a pause keeps them from leaving.
+                waiting = [row["move_id"] for row in own if row["state"] in ("to_send", "retry", "contingency")]
                 if waiting:
                     self._press(company, "resume", "action_send_to_sii", waiting[:1])
 
