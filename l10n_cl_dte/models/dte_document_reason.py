@@ -150,13 +150,14 @@ class DteDocument(models.Model):
         return f"{code}_known" if code in _KNOWN and self.shows_reasons else code
 
     def _set_state(self, state, *args, **values):
-        super()._set_state(state, *args, **values)
+        result = super()._set_state(state, *args, **values)
         # Reasons that came before the verdict and do not fit it were nobody's, or of an earlier upload.
         for document in self:
             wrong = document.sudo().reason_ids.filtered(
                 lambda reason, doc=document: not doc._fits_verdict(reason.level)
             )
             wrong.unlink()
+        return result
 
     def _fits_verdict(self, level: str) -> bool:
         """Tell whether a reason of this level can belong to the document as far as the SII has spoken."""
