@@ -242,13 +242,17 @@ def _row(number: int, line: Line, amount: LineAmount, width: float, dte: Dte) ->
         surcharge=_with_percent(amount.surcharge, line.surcharge_percent),
         amount=words.money(amount.amount),
         note=note,
-        height=_row_height(line, codes, note, width),
+        height=_row_height(line, codes, note, _with_percent(amount.discount, line.discount_percent), width),
     )
 
 
-def _row_height(line: Line, codes: str, note: str, width: float) -> float:
+def _row_height(line: Line, codes: str, note: str, discount: str, width: float) -> float:
     small = sum(text_lines(text, width * 1.12) for text in (line.description, note) if text)
-    height = max(text_lines(line.name, width) * _NAME_MM + small * _NOTE_MM, text_lines(codes, 13) * _NAME_MM)
+    height = max(
+        text_lines(line.name, width) * _NAME_MM + small * _NOTE_MM,
+        text_lines(codes, 13) * _NAME_MM,
+        text_lines(discount, 13) * _NAME_MM,
+    )
     return height + _ROW_MM
 
 

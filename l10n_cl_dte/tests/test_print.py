@@ -239,6 +239,8 @@ class TestPrint(DteCommon, HttpCase):
         for page in ends:
             self.assert_on(page, "Monto Total $ 4.759.999.995", *LEGENDS)
         self.assert_numbered(paper)
+        # Nothing is so wide that the page shrinks.
+        self.assert_timbre(paper, paper.pages.index(ends[0]), move)
         self.assertEqual(len(self.print(move, ROLL_REPORT).pages), 2)
 
     # -- who and where --
