@@ -265,6 +265,39 @@ class TestPrint(DteCommon, HttpCase):
         self.assert_on(paper.pages[0], name)
         self.assertNotIn("Otro Nombre", paper.pages[0])
 
+    def test_letterhead_installments_and_global_discount(self):
+        self.company.sudo().write(
+            {
+                "primary_color": "#b7e3f4",
+                "report_footer": "<p>Horario de atención: lunes a viernes</p>",
+                "external_report_layout_id": self.env.ref("web.external_layout_boxed").id,
+            }
+        )
+        terms = (
+            self.env["account.payment.term"]
+            .sudo()
+            .create(
+                {
+                    "name": "Mitad al día, mitad a 30 días",
+                    "line_ids": [(0, 0, {"value": "percent", "value_amount": 50, "nb_days": days}) for days in (0, 30)],
+                }
+            )
+        )
+        lines = [
+            {"name": f"Módulo {number}", "quantity": 3, "price_unit": 125_000, "discount": 5} for number in range(4)
+        ]
+        lines.append({"name": "Descuento por volumen", "quantity": 1, "price_unit": -25_000})
+        move = self.post(lines, invoice_payment_term_id=terms.id)
+        paper = self.print(move)
+        self.assertEqual(len(paper.pages), 2)
+        self.assert_on(
+            paper.pages[0], "18.750 (5%)", "Descuento por volumen $ -25.000", "Pagos programados",
+            "Mitad al día, mitad a 30 días", "Monto Neto $ 1.400.000", "Horario de atención: lunes a viernes",
+        )  # fmt: skip
+        self.assert_timbre(paper, 0, move)
+        self.assertEqual(move._dte_contrast("#b7e3f4"), "#000000")
+        self.assertEqual(move._dte_contrast("#102030"), "#ffffff")
+
     def test_transferable_copy_can_be_left_out(self):
         self.company.sudo().dte_print_transferable = False
         self.assertEqual(len(self.print(self.post()).pages), 1)
