@@ -3,6 +3,8 @@
 FROM odoo:19
 
 USER root
+# The font that documents are printed with.
+RUN apt-get update && apt-get install -y --no-install-recommends fonts-liberation && rm -rf /var/lib/apt/lists/*
 COPY requirements.txt /opt/dte/
 # The image has Odoo's packages from the distribution, which pip cannot uninstall: ours go before them on the path.
 RUN pip3 install --no-cache-dir --break-system-packages --ignore-installed -r /opt/dte/requirements.txt

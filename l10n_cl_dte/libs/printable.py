@@ -6,6 +6,7 @@ Source: Manual de muestras impresas v4.0, sections 1.1.7 to 1.4. Texts are final
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,6 +17,11 @@ from .xml_reader import ReadDte
 # Rough width of a letter in units of an average one: where texts will break has to be known before they are printed.
 _WIDE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZÁÉÍÓÚÑÜ@%&MWmw_")
 _WIDE_FACTOR = 1.3
+# Width of an average letter, and of the columns that not every document has, in millimetres.
+_LETTER_MM = 1.55
+_CODE_MM, _DISCOUNT_MM, _SURCHARGE_MM = 23, 22, 20
+# Height of a line of text, of one in small letters, and of what is between two rows, in millimetres.
+_NAME_MM, _NOTE_MM, _ROW_MM = 3.75, 3.35, 1.8
 
 
 class Pair(NamedTuple):
@@ -27,7 +33,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the detail; `height` in lines of text."""
+    """A line of the detail; `height` in millimetres, roughly: it is known only when it is printed."""
 
     number: str
     code: str
@@ -40,7 +46,7 @@ class Row:
     surcharge: str
     amount: str
     note: str
-    height: int
+    height: float
 
 
 class ReferenceRow(NamedTuple):
@@ -81,12 +87,19 @@ class Printable:
     has_surcharges: bool
 
 
-def make(read: ReadDte, width: int = 44) -> Printable:
+def make(read: ReadDte, room: float = 116.0, *, columns: bool = True) -> Printable:
     """Return what is printed of a document.
 
-    :param width: average letters that fit into a line of the description
+    :param room: millimetres for the description of a line, and for the columns that not every document has
+    :param columns: whether codes, discounts and surcharges have columns of their own
     """
     dte, totals = read.dte, read.totals
+    has_codes = any(line.codes for line in dte.lines)
+    has_discounts = any(amount.discount for amount in totals.lines)
+    has_surcharges = any(amount.surcharge for amount in totals.lines)
+    if columns:
+        room -= _CODE_MM * has_codes + _DISCOUNT_MM * has_discounts + _SURCHARGE_MM * has_surcharges
+    width = room / _LETTER_MM
     return Printable(
         title=words.TITLES.get(dte.dte_type, f"DOCUMENTO TIPO {dte.dte_type}"),
         folio=str(dte.folio) if dte.folio else "",
@@ -110,9 +123,9 @@ def make(read: ReadDte, width: int = 44) -> Printable:
         ),
         totals=tuple(_totals(dte, totals)),
         transferable=words.transferable_legend(dte.dte_type, dte.transfer_type),
-        has_codes=any(line.codes for line in dte.lines),
-        has_discounts=any(amount.discount for amount in totals.lines),
-        has_surcharges=any(amount.surcharge for amount in totals.lines),
+        has_codes=has_codes,
+        has_discounts=has_discounts,
+        has_surcharges=has_surcharges,
     )
 
 
@@ -204,7 +217,7 @@ def _reference(reference) -> ReferenceRow:
     )
 
 
-def _row(number: int, line: Line, amount: LineAmount, width: int, dte: Dte) -> Row:
+def _row(number: int, line: Line, amount: LineAmount, width: float, dte: Dte) -> Row:
     codes = " / ".join(value for _kind, value in line.codes)
     note = words.LINE_INDICATORS.get(line.indicator, "") if dte.dte_type != EXEMPT_INVOICE else ""
     taxes = ", ".join(words.TAXES.get(code, f"Impuesto {code}") for code in line.tax_codes)
@@ -229,11 +242,18 @@ def _row(number: int, line: Line, amount: LineAmount, width: int, dte: Dte) -> R
         surcharge=_with_percent(amount.surcharge, line.surcharge_percent),
         amount=words.money(amount.amount),
         note=note,
-        height=max(
-            sum(text_lines(text, width) for text in (line.name, line.description, note) if text),
-            text_lines(codes, 13),
-        ),
+        height=_row_height(line, codes, note, _with_percent(amount.discount, line.discount_percent), width),
     )
+
+
+def _row_height(line: Line, codes: str, note: str, discount: str, width: float) -> float:
+    small = sum(text_lines(text, width * 1.12) for text in (line.description, note) if text)
+    height = max(
+        text_lines(line.name, width) * _NAME_MM + small * _NOTE_MM,
+        text_lines(codes, 13) * _NAME_MM,
+        text_lines(discount, 13) * _NAME_MM,
+    )
+    return height + _ROW_MM
 
 
 def _with_percent(amount: int, percent) -> str:
@@ -242,10 +262,10 @@ def _with_percent(amount: int, percent) -> str:
     return f"{words.money(amount)} ({words.number(percent)}%)" if percent else words.money(amount)
 
 
-def text_lines(text: str, width: int) -> int:
+def text_lines(text: str, width: float) -> int:
     """Return how many lines a text takes, `width` average letters each."""
     size = sum(_WIDE_FACTOR if letter in _WIDE else 1 for letter in text)
-    return max(1, -(-int(size * 1.06) // width))
+    return max(1, math.ceil(size * 1.06 / width))
 
 
 def _adjustment(discount: GlobalDiscount, dte: Dte, totals: Totals) -> Pair:
@@ -299,11 +319,11 @@ def _totals(dte: Dte, totals: Totals):
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Lines of text for the detail: on a first page, on one between, and what the foot of the last page takes."""
+    """Millimetres for the detail: on a first page, on one between, and what the foot of the last page takes."""
 
-    first: int
-    middle: int
-    foot: int
+    first: float
+    middle: float
+    foot: float
 
 
 def paginate(rows: tuple[Row, ...], room: Room) -> list[tuple[Row, ...]]:

@@ -15,19 +15,24 @@ TEMPLATE = "l10n_cl_dte.report_invoice_document"
 
 # Of the timbre in millimetres: wide modules where there is room, and 2 cm free on its left on a roll too.
 TIMBRE_SIZES = {"letter": (72.0, 32.0), "roll": (52.0, 38.0)}
-# Average letters in a line of the detail's description.
-TEXT_WIDTHS = {"letter": 46, "roll": 40}
+# Millimetres for the description of a line, see `printable.make`.
+TEXT_ROOMS = {"letter": 113.0, "roll": 66.0}
 
-# What of a letter page is left for the detail, in lines of text of LINE_MM, once everything else is subtracted.
-PAGE_MM = 256.0
-LINE_MM = 3.9
-HEAD_MM = 52.0
-NEXT_HEAD_MM = 18.0
-FOOT_MM = 62.0
-RECEIPT_MM = 38.0
-# Lines of a roll differ too much to be counted well: what is too much is blank paper at its end.
-ROLL_FIXED_MM = 170.0
-ROLL_LINE_MM = 3.8
+# Millimetres of a letter page, and of what stands on it beside the detail. Their sum may err by a line or two: the
+# page has a margin for that.
+PAGE_MM = 252.0
+HEAD_MM = 62.0
+NEXT_HEAD_MM = 26.0
+PAIR_MM = 4.3
+REFERENCE_MM = 5.4
+TIMBRE_MM = 52.0
+TOTAL_MM = 5.6
+RECEIPT_MM = 52.0
+FOOTER_MM = 8.0
+# Of a roll: what is too much is blank paper at its end.
+ROLL_MM = 122.0
+ROLL_RECEIPT_MM = 55.0
+ROLL_ROW_MM = 3.6
 
 # States in which the SII has not said, or cannot have said, that it has the document.
 MARKS = {
@@ -78,7 +83,7 @@ class AccountMove(models.Model):
         if read is None:
             return None
         company = self.company_id.sudo()  # sudo: its letterhead is public
-        content = printable.make(read, TEXT_WIDTHS[paper])
+        content = printable.make(read, TEXT_ROOMS[paper], columns=paper != "roll")
         legends = [""]
         if document and content.transferable and company.dte_print_transferable:
             legends.append(content.transferable)
@@ -143,12 +148,12 @@ class AccountMove(models.Model):
         """Return the rows of the detail, page by page; a roll is one page."""
         if sheet["paper"] == "roll":
             return [content.rows]
-        blocks = max(len(content.receiver), len(content.terms)) * 4.2 + len(content.references) * 4.4
-        foot = max(FOOT_MM, len(content.totals) * 5.2 + (RECEIPT_MM if legend else 0) + 16)
-        foot += (len(content.installments) + len(content.adjustments)) * 4.2
-        free = PAGE_MM - HEAD_MM - blocks - len(content.issuer_lines) * 2
-        room = printable.Room(int(free / LINE_MM), int((PAGE_MM - NEXT_HEAD_MM) / LINE_MM), int(foot / LINE_MM))
-        return printable.paginate(content.rows, room)
+        pairs = max(len(content.receiver), len(content.terms) + 1)
+        head = HEAD_MM + pairs * PAIR_MM + (len(content.references) + 1.5) * REFERENCE_MM * bool(content.references)
+        extras = (len(content.installments) + len(content.adjustments)) * PAIR_MM
+        totals = len(content.totals) * TOTAL_MM + (RECEIPT_MM if legend else 0)
+        foot = max(TIMBRE_MM + extras, totals) + FOOTER_MM * (1 + bool(self.company_id.report_footer))
+        return printable.paginate(content.rows, printable.Room(PAGE_MM - head, PAGE_MM - NEXT_HEAD_MM, foot))
 
     def _dte_roll_height(self) -> int:
         """Return a length in millimetres that is enough for the longest copy on a roll."""
@@ -156,8 +161,9 @@ class AccountMove(models.Model):
         if sheet is None:
             return 297
         content = sheet["content"]
-        lines = sum(row.height + 1 for row in content.rows) + len(content.references) * 3
-        lines += len(content.receiver) + len(content.terms) + len(content.totals)
-        lines += len(content.installments) + len(content.adjustments)
-        receipt = 45 if len(sheet["copies"]) > 1 else 0
-        return round(ROLL_FIXED_MM + receipt + lines * ROLL_LINE_MM)
+        pairs = (*content.receiver, *content.terms, *content.totals, *content.installments, *content.adjustments)
+        lines = sum(printable.text_lines(pair.value, 30) for pair in pairs) + len(content.references) * 3
+        lines += sum(printable.text_lines(line, 45) for line in (content.issuer_name, *content.issuer_lines))
+        rows = sum(row.height + ROLL_ROW_MM for row in content.rows)
+        receipt = ROLL_RECEIPT_MM if len(sheet["copies"]) > 1 else 0
+        return round(ROLL_MM + receipt + lines * PAIR_MM + rows)

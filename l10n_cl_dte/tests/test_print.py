@@ -1,6 +1,7 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 import io
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -198,19 +199,27 @@ class TestPrint(DteCommon, HttpCase):
         lines = [{"name": f"{name} {n:02}", "quantity": n, "price_unit": 1234.5} for n in range(1, 61)]
         move = self.post(lines)
         paper = self.print(move)
-        half = len(paper.pages) // 2
-        self.assertGreaterEqual(half, 2)
-        self.assertEqual(len(paper.pages), 2 * half)
-        for number, page in enumerate(paper.pages):
-            self.assert_on(page, f"Hoja {number % half + 1} de {half}", "FACTURA ELECTRÓNICA", f"N° {move.dte_folio}")
-        for number in range(half - 1):
-            self.assert_on(paper.pages[number], "Descripción", "Continúa en la hoja siguiente")
-            self.assertEqual(paper.timbres(number), [])
-        printed = " ".join(paper.pages[:half])
+        fiscal, transferable = self.assert_numbered(paper)
+        self.assertGreaterEqual(fiscal, 3)
+        for page in paper.pages:
+            self.assert_on(page, "FACTURA ELECTRÓNICA", f"N° {move.dte_folio}", "Descripción")
+        for number in range(fiscal - 1):
+            self.assert_on(paper.pages[number], "Continúa en la hoja siguiente")
+        self.assertEqual(paper.timbres(0), [])
+        printed = " ".join(paper.pages[:fiscal])
         for number in range(1, 61):
             self.assertEqual(printed.count(f"{name} {number:02}"), 1)
-        self.assert_timbre(paper, half - 1, move)
-        self.assert_timbre(paper, 2 * half - 1, move)
+        self.assert_timbre(paper, fiscal - 1, move)
+        self.assert_timbre(paper, fiscal + transferable - 1, move)
+
+    def assert_numbered(self, paper):
+        """Every page of the file is one that was planned; return how many each copy has."""
+        found = [re.search(r"Hoja (\d+) de (\d+)", page) for page in paper.pages]
+        self.assertTrue(all(found), paper.pages)
+        numbers = [(int(match[1]), int(match[2])) for match in found]
+        counts = [count for number, count in numbers if number == 1]
+        self.assertEqual(numbers, [(number, count) for count in counts for number in range(1, count + 1)])
+        return counts
 
     def test_longest_texts(self):
         self.customer.write(
@@ -222,21 +231,31 @@ class TestPrint(DteCommon, HttpCase):
         )
         description = "Descripción extensa, con tildes y eñes. " * 24
         lines = [{"name": f"{'M' * 80}\n{description}", "quantity": 1, "price_unit": 999_999_999}] * 4
-        paper = self.print(self.post(lines))
-        self.assertEqual(len(paper.pages), 2 * (len(paper.pages) // 2))
+        move = self.post(lines)
+        paper = self.print(move)
         self.assert_on(paper.pages[0], "SOCIEDAD COMERCIALIZADORA E IMPORTADORA", "KILÓMETRO 19,5", "999.999.999")
-        last = paper.pages[len(paper.pages) // 2 - 1]
-        self.assert_on(last, "Monto Total $ 4.759.999.995", *LEGENDS)
+        ends = [page for page in paper.pages if "Monto Total" in page]
+        self.assertEqual(len(ends), 2)
+        for page in ends:
+            self.assert_on(page, "Monto Total $ 4.759.999.995", *LEGENDS)
+        self.assert_numbered(paper)
+        # Nothing is so wide that the page shrinks.
+        self.assert_timbre(paper, paper.pages.index(ends[0]), move)
+        self.assertEqual(len(self.print(move, ROLL_REPORT).pages), 2)
 
     # -- who and where --
 
-    def test_foreign_customer(self):
+    def test_customer_who_reads_english(self):
+        self.env["res.lang"].sudo()._activate_lang("en_US")
         foreign = make_customer(
-            self.env, "Acme Industries GmbH", "55555555-5", country_id=self.env.ref("base.de").id, city="Berlin",
-            l10n_cl_sii_taxpayer_type="4", lang="en_US",
+            self.env, "Acme Industries GmbH Agencia en Chile", "59000000-0", street="Friedrichstraße 100, Berlin",
+            lang="en_US",
         )  # fmt: skip
         paper = self.print(self.post(partner=foreign))
-        self.assert_on(paper.pages[0], "Acme Industries GmbH", "55.555.555-5", "Berlin", "FACTURA ELECTRÓNICA")
+        self.assert_on(
+            paper.pages[0], "Acme Industries GmbH Agencia en Chile", "59.000.000-0", "Friedrichstraße 100, Berlin",
+            "FACTURA ELECTRÓNICA", "Señor(es)", "Monto Total", "Descripción",
+        )  # fmt: skip
 
     def test_paper_says_what_was_signed(self):
         move = self.post()
@@ -245,6 +264,39 @@ class TestPrint(DteCommon, HttpCase):
         paper = self.print(move)
         self.assert_on(paper.pages[0], name)
         self.assertNotIn("Otro Nombre", paper.pages[0])
+
+    def test_letterhead_installments_and_global_discount(self):
+        self.company.sudo().write(
+            {
+                "primary_color": "#b7e3f4",
+                "report_footer": "<p>Horario de atención: lunes a viernes</p>",
+                "external_report_layout_id": self.env.ref("web.external_layout_boxed").id,
+            }
+        )
+        terms = (
+            self.env["account.payment.term"]
+            .sudo()
+            .create(
+                {
+                    "name": "Mitad al día, mitad a 30 días",
+                    "line_ids": [(0, 0, {"value": "percent", "value_amount": 50, "nb_days": days}) for days in (0, 30)],
+                }
+            )
+        )
+        lines = [
+            {"name": f"Módulo {number}", "quantity": 3, "price_unit": 125_000, "discount": 5} for number in range(4)
+        ]
+        lines.append({"name": "Descuento por volumen", "quantity": 1, "price_unit": -25_000})
+        move = self.post(lines, invoice_payment_term_id=terms.id)
+        paper = self.print(move)
+        self.assertEqual(len(paper.pages), 2)
+        self.assert_on(
+            paper.pages[0], "18.750 (5%)", "Descuento por volumen $ -25.000", "Pagos programados",
+            "Mitad al día, mitad a 30 días", "Monto Neto $ 1.400.000", "Horario de atención: lunes a viernes",
+        )  # fmt: skip
+        self.assert_timbre(paper, 0, move)
+        self.assertEqual(move._dte_contrast("#b7e3f4"), "#000000")
+        self.assertEqual(move._dte_contrast("#102030"), "#ffffff")
 
     def test_transferable_copy_can_be_left_out(self):
         self.company.sudo().dte_print_transferable = False
@@ -258,7 +310,7 @@ class TestPrint(DteCommon, HttpCase):
         self.assertEqual(len(paper.pages), 2)
         for page in paper.pages:
             self.assert_head(page, move, "FACTURA ELECTRÓNICA")
-            self.assert_on(page, "Producto 15", "15 Unid x $ 990", "Monto Total $ 141.372")
+            self.assert_on(page, "Producto 15", "15 x $ 990", "Monto Total $ 141.372")
         self.assert_on(paper.pages[1], "CEDIBLE", "Acuse de Recibo", print_words.RECEIPT_DECLARATION)
         for page in range(2):
             self.assert_timbre(paper, page, move, width=52)
