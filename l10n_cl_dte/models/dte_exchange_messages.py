@@ -54,7 +54,7 @@ FINDINGS = {
     "result_incomplete": _lt("%(file)s does not say which envelope it is about."),
     "answer_forged": _lt("%(file)s is signed badly (%(reason)s): it was not used. It may be forged."),
     "receipt_forged": _lt(
-        "The receipt for %(type)s folio %(folio)s is signed badly (%(reason)s): it was not used. It may be forged."
+        "The receipt for type %(type)s folio %(folio)s is signed badly (%(reason)s): it was not used. It may be forged."
     ),
     "answer_refused_by_schema": _lt("%(file)s does not fit the SII's schema: it was not used."),
     "answer_other_company": _lt("%(file)s answers documents of %(rut)s, which is not this company."),
