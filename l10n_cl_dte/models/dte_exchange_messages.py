@@ -3,6 +3,8 @@
 
 from odoo.tools import LazyTranslate
 
+from .dte_messages import describe
+
 _lt = LazyTranslate(__name__)
 
 # EstadoRecepEnv, of an envelope.
@@ -32,6 +34,17 @@ RESULT_CODES = {
 }
 RECEIPT = _lt("The customer acknowledges having received the goods or services (Ley 19.983).")
 
+# What is wrong with a signature.
+SIGNATURES = {
+    "signature_missing": _lt("there is none"),
+    "signature_malformed": _lt("it is not built as it must be"),
+    "signature_wrong_reference": _lt("it signs something else"),
+    "signature_algorithm": _lt("it uses an algorithm that the SII does not allow"),
+    "signature_key_mismatch": _lt("its key is not the one in its certificate"),
+    "signature_weak_key": _lt("its key is too short"),
+    "signature_invalid": _lt("the content was changed after it was signed"),
+}
+
 # What came of a mail, and why a file in it was not used.
 FINDINGS = {
     "answer_taken": _lt("%(document)s: the answer was taken."),
@@ -41,7 +54,7 @@ FINDINGS = {
     "result_incomplete": _lt("%(file)s does not say which envelope it is about."),
     "answer_forged": _lt("%(file)s is signed badly (%(reason)s): it was not used. It may be forged."),
     "receipt_forged": _lt(
-        "The receipt for %(type)s folio %(folio)s is signed badly (%(reason)s): it was not used. It may be forged."
+        "The receipt for type %(type)s folio %(folio)s is signed badly (%(reason)s): it was not used. It may be forged."
     ),
     "answer_refused_by_schema": _lt("%(file)s does not fit the SII's schema: it was not used."),
     "answer_other_company": _lt("%(file)s answers documents of %(rut)s, which is not this company."),
@@ -77,3 +90,11 @@ PROBLEMS = {
     "exchange_other_receiver": _lt("The archived document is for another receiver: %(rut)s."),
     "unexpected": _lt("It could not be prepared. The log of the server says why."),
 }
+
+
+def describe_finding(env, code: str, params: dict | None) -> str:
+    """Return a finding in the reader's language."""
+    params = dict(params or {})
+    if params.get("reason") in SIGNATURES:
+        params["reason"] = env._(SIGNATURES[params["reason"]])
+    return describe(env, FINDINGS, code, params)

@@ -7,8 +7,7 @@ from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from ..libs import exchange as exchange_lib
 from ..libs.exceptions import DteError, XmlError
-from . import dte_messages
-from .dte_exchange_messages import FINDINGS
+from .dte_exchange_messages import describe_finding
 
 _logger = logging.getLogger(__name__)
 
@@ -48,9 +47,7 @@ class DteMail(models.Model):
     @api.depends_context("lang")
     def _compute_summary(self):
         for mail in self:
-            mail.summary = "\n".join(
-                dte_messages.describe(self.env, FINDINGS, code, params) for code, params in mail.findings or []
-            )
+            mail.summary = "\n".join(describe_finding(self.env, code, params) for code, params in mail.findings or [])
 
     # -- the gateway --
 
