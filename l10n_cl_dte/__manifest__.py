@@ -26,6 +26,7 @@
         "data/ir_cron_monitoring.xml",
         "report/dte_contingency_report.xml",
         "wizards/contingency_wizard_views.xml",
+        "wizards/dte_demo_views.xml",
         "wizards/dte_files_load_views.xml",
         "views/account_journal_views.xml",
         "views/account_move_views.xml",

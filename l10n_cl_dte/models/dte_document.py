@@ -352,9 +352,7 @@ class DteDocument(models.Model):
             self.sudo().search([("move_id", "=", self.move_id.id), ("id", "<", self.id)]) if self.move_id else self
         )
         for document in earlier.sorted("id") | self.sudo():
-            entries.append(
-                (document.signed_at, self.env._("Signed, stamped and archived with folio %s.", document.folio))
-            )
+            entries += document._timeline_beginning()
             for held in document.pending_ids.sorted("id"):
                 entries.append((held.stored_date, self.env._("Kept in contingency.")))
             for envio in document.envio_ids.sorted("id"):
@@ -362,6 +360,14 @@ class DteDocument(models.Model):
             if document.state in VERDICTS and document.verdict_at:
                 entries.append((document.verdict_at, document._explain_state()))
         return sorted(entries, key=lambda entry: entry[0])
+
+    def _timeline_beginning(self) -> list:
+        if self.backup_id.origin == "imported":
+            return [
+                (self.signed_at, self.env._("Signed by another system with folio %s.", self.folio)),
+                (self.create_date, self.env._("Imported into the archive.")),
+            ]
+        return [(self.signed_at, self.env._("Signed, stamped and archived with folio %s.", self.folio))]
 
     # -- asking --
 

@@ -16,8 +16,10 @@ from dev.common import LOG, RUN, tail
 
 HERE = Path(__file__).parent
 
+# A ZIP as people have it; its bar is a minute.
+IMPORTED = 500
 FLOORS = {"delivery_batching_factor": 5.0}
-BARS = {"drain_growth_mb": 150.0, "contingency_wizard_ms": 1000.0}
+BARS = {"drain_growth_mb": 150.0, "contingency_wizard_ms": 1000.0, "import_s_per_document": 0.12}
 MEANING = {
     "delivery_batched_docs_s": 'documents per second from "to send" to "sent", 50 in an envelope',
     "delivery_single_docs_s": "the same, one in an envelope, with one token for all",
@@ -33,13 +35,14 @@ MEANING = {
     "contingency_status_ms": "get_status with so many held, the slowest of 5",
     "drain_docs_s": "documents per second that leave contingency, 50 in an envelope, without the pause between two",
     "drain_envelopes": "uploads used for it",
+    "import_s_per_document": "seconds per document of another system, from a ZIP into archive and documents",
     "drain_growth_mb": "memory of the draining process above what it needed before",
 }
 
 
 def measure(documents: int, held: int) -> dict[str, float]:
     """Return the figures of so many documents of each kind, and of so many held ones."""
-    return _delivery(documents) | _contingency(held)
+    return _delivery(documents) | _contingency(held) | _import(min(documents, IMPORTED))
 
 
 def _delivery(documents: int) -> dict[str, float]:
@@ -65,6 +68,11 @@ def _contingency(documents: int) -> dict[str, float]:
         "drain_envelopes": float(drained["envelopes"]),
         "drain_growth_mb": drained["growth_mb"],
     }
+
+
+def _import(documents: int) -> dict[str, float]:
+    [found] = _run(documents, "take_in.py")
+    return {"import_s_per_document": found["seconds"] / documents}
 
 
 def _run(documents: int, *scripts: str) -> list[dict]:
