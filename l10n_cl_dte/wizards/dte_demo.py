@@ -2,7 +2,7 @@
 import base64
 import secrets
 
-from odoo import api, fields, models
+from odoo import fields, models
 from odoo.exceptions import AccessError, UserError
 
 from ..const import INVOICE_TYPES
@@ -103,7 +103,7 @@ class DteDemo(models.TransientModel):
         )
         url = company._dte_base_url("simulator")
         company.dte_simulator_key = simulator_control.read_caf_key(url)
-        self._register(url)
+        self._make_known(url)
         self._load_certificate(url)
         journals = self.env["account.journal"].search([("type", "=", "sale"), ("company_id", "=", company.id)], limit=1)
         journals.write({"dte_enabled": True})
@@ -115,8 +115,7 @@ class DteDemo(models.TransientModel):
             [{**CUSTOMER, **chile, **values} for values in CUSTOMERS if values["vat"] not in known.mapped("vat")]
         )
 
-    @api.model
-    def _register(self, url: str):
+    def _make_known(self, url: str):
         simulator_control.register_company(
             url,
             {
