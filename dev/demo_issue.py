@@ -5,7 +5,6 @@ Reads DTE_SIMULATOR_URL and DTE_DEMO_RESULT from the environment; `env` is Odoo'
 the expected one.
 """
 
-import base64
 import json
 import os
 import sys
@@ -14,15 +13,9 @@ from pathlib import Path
 
 from odoo import SUPERUSER_ID
 
-from odoo.addons.l10n_cl_dte.tests.simulated import (
-    HOLDER,
-    Simulator,
-    make_customer,
-    make_invoice,
-    set_up_company,
-)
+from odoo.addons.l10n_cl_dte.tests.simulated import Simulator, make_invoice
+from odoo.addons.l10n_cl_dte.wizards.dte_demo import HOLDER, RUT
 
-RUT = "76543210-3"
 WAIT_SECONDS = 60
 EXPECTED = ["accepted"] * 7 + ["objected", "rejected"]
 
@@ -50,17 +43,11 @@ def main(env) -> int:
 
 
 def make_company(env, company, simulator):
-    """Turn the database's company into one that issues, with users as they work in Chile."""
-    company.name = "Servicios y Equipos Ñuñoa SpA"
-    env["account.chart.template"].try_loading("cl", company)
-    set_up_company(company, simulator, RUT)
+    """Make the demo company that the addon offers, with an archive folder besides."""
+    company.dte_environment = "simulator"
+    env["dte.demo"].create({"company_id": company.id, "simulator_url": simulator.url})._make()
     company.dte_archive_url = os.environ.get("DTE_DEMO_ARCHIVE")
-    journal(env, company).write({"dte_enabled": True, "name": "Facturas de cliente"})
-    for dte_type in (33, 34, 56, 61):
-        content = simulator.caf(RUT, dte_type, 1, 200)
-        env["dte.caf"].create({"caf_file": base64.b64encode(content), "company_id": company.id})
-    make_customer(env, 'Ferretería "El Tornillo" & Cía. Ltda.', "88888888-8", email="pagos@example.com")
-    make_customer(env, "Panadería Añañuca SpA", "77123456-9", dte_comuna="Ñuñoa")
+    journal(env, company).name = "Facturas de cliente"
     env.cr.commit()
 
 

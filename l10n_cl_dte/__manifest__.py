@@ -40,6 +40,7 @@
         "report/dte_invoice_styles.xml",
         "report/dte_invoice_report.xml",
         "wizards/contingency_wizard_views.xml",
+        "wizards/dte_demo_views.xml",
         "wizards/dte_files_load_views.xml",
         "views/account_journal_views.xml",
         "views/account_move_views.xml",

@@ -57,11 +57,18 @@ class DteDocument(models.Model):
         return sorted(entries, key=lambda entry: entry.moment) + document._timeline_next()
 
     def _timeline_of_version(self) -> list[Entry]:
+        if self.backup_id.origin == "imported":
+            signed = self.env._("Signed by another system with folio %s.", self.folio)
+            entries = [Entry(self.signed_at, signed), Entry(self.create_date, self.env._("Imported into the archive."))]
+            return entries + self._timeline_of_delivery()
         if self.version > 1:
             text = self.env._("Corrected: signed, stamped and archived again with folio %s.", self.folio)
         else:
             text = self.env._("Signed, stamped and archived with folio %s.", self.folio)
-        entries = [Entry(self.signed_at, text)]
+        return [Entry(self.signed_at, text), *self._timeline_of_delivery()]
+
+    def _timeline_of_delivery(self) -> list[Entry]:
+        entries = []
         for held in self.pending_ids.sorted("id"):
             entries.append(Entry(held.stored_date, self.env._("Kept in contingency."), "warning"))
         for envio in self.envio_ids.sorted("id"):

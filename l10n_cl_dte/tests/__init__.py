@@ -20,6 +20,7 @@ from . import (
     test_correct,
     test_dashboard,
     test_delivery,
+    test_demo_company,
     test_exchange,
     test_figures,
     test_files_load,

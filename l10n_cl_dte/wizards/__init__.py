@@ -6,6 +6,7 @@ from . import (
     dte_archive_export,
     dte_archive_restore,
     dte_certificate_load,
+    dte_demo,
     dte_files_load,
     dte_import,
     dte_secret,

@@ -131,7 +131,7 @@ class DteSetupChecks(models.AbstractModel):
             "%(environment)s: number %(number)s of %(date)s.",
             environment=environment, number=number, date=format_date(self.env, day),
         )  # fmt: skip
-        if company.dte_environment != "production" and not company.dte_production_resolution_date:
+        if company.dte_environment == "certification" and not company.dte_production_resolution_date:
             return "warning", self.env._("%s The one of production is not written down yet.", text)
         return "ok", text
 
@@ -165,10 +165,10 @@ class DteSetupChecks(models.AbstractModel):
         if not last:
             return "warning", self.env._("Not tried yet.")
         if last.outcome == "ok":
-            return "ok", self.env._("The SII took the certificate on %s.", when)
+            return "ok", self.env._("%s: the SII took the certificate.", when)
         outcome = dict(last._fields["outcome"]._description_selection(self.env))[last.outcome]
         state = "missing" if last.outcome == "certificate" else "warning"
-        return state, self.env._("The last login, on %(date)s, failed: %(outcome)s.", date=when, outcome=outcome)
+        return state, self.env._("%(date)s: the last login failed (%(outcome)s).", date=when, outcome=outcome)
 
     # -- folios, journal, taxes --
 
@@ -266,7 +266,7 @@ class DteSetupChecks(models.AbstractModel):
         last = self.env.ref("l10n_cl_dte.ir_cron_send").sudo().lastcall
         if not last or (fields.Datetime.now() - last).total_seconds() > JOB_HOURS * 3600:
             return "warning", self.env._("They are active but have not run for a day: does Odoo's scheduler run?")
-        return "ok", self.env._("All are active; the last sending was on %s.",
+        return "ok", self.env._("All are active. Last sending: %s",
                                 format_datetime(self.env, last, dt_format="short"))  # fmt: skip
 
     # -- the test document --

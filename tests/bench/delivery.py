@@ -17,8 +17,15 @@ from dev.common import LOG, RUN, tail
 
 HERE = Path(__file__).parent
 
+# A ZIP as people have it; its bar is a minute.
+IMPORTED = 500
 FLOORS = {"delivery_batching_factor": 5.0}
-BARS = {"drain_growth_mb": 150.0, "contingency_wizard_ms": 1000.0, "poll_calls_per_document": 0.1}
+BARS = {
+    "drain_growth_mb": 150.0,
+    "contingency_wizard_ms": 1000.0,
+    "poll_calls_per_document": 0.1,
+    "import_s_per_document": 0.12,
+}
 MEANING = {
     "delivery_batched_docs_s": 'documents per second from "to send" to "sent", 50 in an envelope',
     "delivery_single_docs_s": "the same, one in an envelope, with one token for all",
@@ -39,6 +46,7 @@ MEANING = {
     "poll_single_calls_per_document": "calls to the SII for each of them, login included",
     "poll_docs_s": "documents per second that get their verdict, 50 in an envelope, all accepted",
     "poll_calls_per_document": "calls to the SII for each of them, login included",
+    "import_s_per_document": "seconds per document of another system, from a ZIP into archive and documents",
     "drain_growth_mb": "memory of the draining process above what it needed before",
     "pdf_s": "seconds of a PDF with timbre and transferable copy; one of them is Odoo's own wait for scripts",
     "pdf_kb": "its size",
@@ -48,7 +56,13 @@ MEANING = {
 def measure(documents: int, held: int, envelopes: int, batches: int) -> dict[str, float]:
     """Return the figures of so many documents of each kind, of so many held ones, and of the verdicts of so many
     envelopes of one document and of 50."""
-    return _delivery(documents) | _contingency(held) | _verdicts(envelopes, batches) | _printing(5)
+    return (
+        _delivery(documents)
+        | _contingency(held)
+        | _verdicts(envelopes, batches)
+        | _printing(5)
+        | _import(min(documents, IMPORTED))
+    )
 
 
 def _delivery(documents: int) -> dict[str, float]:
@@ -74,6 +88,11 @@ def _contingency(documents: int) -> dict[str, float]:
         "drain_envelopes": float(drained["envelopes"]),
         "drain_growth_mb": drained["growth_mb"],
     }
+
+
+def _import(documents: int) -> dict[str, float]:
+    [found] = _run("take_in.py", DOCUMENTS=documents)
+    return {"import_s_per_document": found["seconds"] / documents}
 
 
 def _printing(documents: int) -> dict[str, float]:
