@@ -1,5 +1,6 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 import ast
+import re
 from pathlib import Path
 
 from odoo.tests import TransactionCase, tagged
@@ -7,6 +8,7 @@ from odoo.tests import TransactionCase, tagged
 from .. import libs, models
 from ..libs.exceptions import DocumentError, Problem
 from ..models.dte_messages import ERRORS, PROBLEMS, describe_error
+from ..wizards.dte_import import REASONS
 
 LIBS = Path(libs.__file__).parent
 MODELS = Path(models.__file__).parent
@@ -34,7 +36,7 @@ class TestMessages(TransactionCase):
     """Every code of the pipeline that can reach a person has a sentence."""
 
     def test_problems_of_documents(self):
-        files = set(LIBS.glob("*.py")) - {LIBS / "caf.py"}
+        files = set(LIBS.glob("*.py")) - {LIBS / "caf.py", LIBS / "foreign_document.py"}
         codes = set().union(*(raised_codes(file, {"Problem"}) for file in files))
         self.assertGreater(len(codes), 30)
         self.assertIn("envio_repeated", codes)
@@ -44,6 +46,24 @@ class TestMessages(TransactionCase):
         codes = raised_codes(LIBS / "caf.py", {"Problem"})
         self.assertIn("caf_forged", codes)
         self.assertFalse(codes - ERRORS.keys())
+
+    def test_problems_of_imported_files(self):
+        codes = raised_codes(LIBS / "foreign_document.py", {"Problem"}) | raised_codes(
+            LIBS / "xml_parser.py", {"XmlError"}
+        )
+        codes |= raised_codes(MODELS / "dte_document_import.py", {"_refusal"})
+        codes |= set(re.findall(r'problem="(\w+)"', (LIBS / "uploaded_files.py").read_text()))
+        codes |= set(re.findall(r'"((?:signature|timbre|caf)_[a-z_]+)"', (LIBS / "xml_verifier.py").read_text()))
+        for code in (
+            "foreign_issuer",
+            "foreign_conflict",
+            "xml_doctype",
+            "file_bomb",
+            "signature_weak_key",
+            "caf_forged",
+        ):
+            self.assertIn(code, codes)
+        self.assertFalse(codes - REASONS.keys())
 
     def test_problems_of_records(self):
         codes = set().union(*(raised_codes(file, {"Problem"}) for file in MODELS.glob("*.py")))

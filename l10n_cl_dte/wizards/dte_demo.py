@@ -67,7 +67,11 @@ class DteDemo(models.TransientModel):
         """Refuse a company that anybody works in: the demo gives it another name, RUT and chart of accounts."""
         company = self.company_id
         if company.dte_environment != "simulator":
-            raise UserError(self.env._("Choose the environment Simulator in the settings first, and save."))
+            raise UserError(
+                self.env._(
+                    "Set Chile as the company's country and choose the environment Simulator in the settings first."
+                )
+            )
         # sudo: whatever exists counts, whoever may see it
         used = self.env["account.move"].sudo().search_count([("company_id", "=", company.id)], limit=1)
         used = used or self.env["dte.document"].sudo().search_count([("company_id", "=", company.id)], limit=1)
