@@ -21,7 +21,7 @@ REFERENCE_CODES = [
 # When a document goes to its receiver's system; before the SII has accepted it, never.
 EXCHANGE_WHEN = [
     ("accepted", "As soon as the SII has accepted the document"),
-    ("invoice", "When the invoice is sent with Send & Print"),
+    ("invoice", "When the invoice is sent to the customer"),
     ("never", "Only when somebody presses the button"),
 ]
 

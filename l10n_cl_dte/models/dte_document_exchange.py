@@ -55,7 +55,7 @@ class DteDocument(models.Model):
             return self.env._("It is mailed to the customer's system once the SII has accepted it, not before.")
         return {
             "never": self.env._("It is mailed to the customer's system only when somebody presses the button."),
-            "invoice": self.env._("It is mailed to the customer's system when the invoice is sent with Send & Print."),
+            "invoice": self.env._("It is mailed to the customer's system when the invoice is sent to the customer."),
         }.get(document._exchange_when(), "")
 
     def _exchange_when(self) -> str:
