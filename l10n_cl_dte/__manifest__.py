@@ -2,7 +2,7 @@
 {
     "name": "Chile - Electronic Invoicing (DTE)",
     "summary": "Signed, stamped electronic tax documents that reach the SII once and only once",
-    "version": "19.0.0.4.0",
+    "version": "19.0.0.5.0",
     "category": "Accounting/Localizations/EDI",
     "author": "l10n_cl_dte maintainers",
     "license": "LGPL-3",
