@@ -171,4 +171,4 @@ class DteEnvio(models.Model):
             return
         if not self.next_poll_date or self.next_poll_date > moment:
             self.next_poll_date = moment
-            self._wake_poller(moment)
+            self._wake_poller(self.company_id, moment)
