@@ -141,18 +141,19 @@ class AccountMoveSend(models.AbstractModel):
     @api.model
     def _hook_invoice_document_before_pdf_report_render(self, invoice, invoice_data):
         # EXTENDS account: alerts are not asked again when a batch leaves in the background
-        super()._hook_invoice_document_before_pdf_report_render(invoice, invoice_data)
+        result = super()._hook_invoice_document_before_pdf_report_render(invoice, invoice_data)
         document = invoice.sudo().dte_document_id  # sudo: see _get_alerts
         if document.superseded or document.state == "rejected":
             invoice_data["error"] = {
                 "error_title": self.env._("%s is not sent to the customer.", document.display_name),
                 "errors": [document.message],
             }
+        return result
 
     @api.model
     def _call_web_service_before_invoice_pdf_render(self, invoices_data):
         # EXTENDS account: no network here; the document is noted, and the sending job takes it
-        super()._call_web_service_before_invoice_pdf_render(invoices_data)
+        result = super()._call_web_service_before_invoice_pdf_render(invoices_data)
         chosen = [move.id for move, data in invoices_data.items() if EDI in (data["extra_edis"] or ())]
         # sudo: the check box is only for who may send documents
         moves = self.env["account.move"].sudo().browse(chosen)
@@ -160,14 +161,16 @@ class AccountMoveSend(models.AbstractModel):
         if documents:
             documents._note_asked()
             self.env["dte.envio"]._wake_job(documents.company_id)
+        return result
 
     @api.model
     def _hook_if_success(self, moves_data, from_cron=False):
         # EXTENDS account
-        super()._hook_if_success(moves_data, from_cron=from_cron)
+        result = super()._hook_if_success(moves_data, from_cron=from_cron)
         moves = self.env["account.move"].browse([move.id for move in moves_data])
         # sudo: where the XML goes with the invoice, sending the invoice is what asks for it
         self.env["dte.exchange"]._plan_safely(moves.sudo().dte_document_id)
+        return result
 
     # -- the XML in the mail --
 

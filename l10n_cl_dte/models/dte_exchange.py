@@ -321,9 +321,10 @@ class DteExchange(models.Model):
 
     def _message_receive_bounce(self, email, partner):
         # EXTENDS mail: the address is wrong; the document is as valid as before
-        super()._message_receive_bounce(email, partner)
+        result = super()._message_receive_bounce(email, partner)
         for row in self.filtered(lambda row: row.state == "sent"):
             row._fail("mail_bounced", {"email": row.email})
+        return result
 
     @api.model
     def _detect_loop_sender_domain(self, email_from_normalized):

@@ -30,7 +30,7 @@ class DteExchangeAnswer(models.Model):
 
     company_id = fields.Many2one("res.company", required=True, readonly=True, ondelete="restrict", index=True)
     document_id = fields.Many2one("dte.document", required=True, readonly=True, ondelete="restrict", index=True)
-    mail_id = fields.Many2one("dte.mail", string="Mail", readonly=True, ondelete="set null")
+    mail_id = fields.Many2one("dte.mail", readonly=True, ondelete="set null")
     kind = fields.Selection(
         [
             (exchange_lib.RECEPTION, "Technical reception"),
