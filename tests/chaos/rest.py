@@ -37,10 +37,12 @@ WHERE d.superseded IS NOT TRUE AND d.state NOT IN ('accepted', 'objected', 'reje
 NEXT_DUE = """
 SELECT extract(epoch FROM min(due) - now() AT TIME ZONE 'UTC')::float FROM (
     SELECT min(due_at) AS due FROM dte_envio WHERE state IN ('sending', 'unknown')
-    UNION ALL SELECT min(next_poll_date) FROM dte_envio WHERE state = 'sent'
     UNION ALL SELECT min(retry_at) FROM dte_document WHERE state = 'retry' AND superseded IS NOT TRUE
     UNION ALL SELECT min(probe_at) FROM dte_contingency WHERE breaker = 'open'
 ) AS moments
+"""
+NEXT_QUESTION = """
+SELECT extract(epoch FROM min(next_poll_date) - now() AT TIME ZONE 'UTC')::float FROM dte_envio WHERE state = 'sent'
 """
 UNREST = """
 SELECT EXISTS (SELECT FROM dte_document WHERE superseded IS NOT TRUE AND (told IS NOT TRUE
@@ -151,15 +153,14 @@ class Aftermath:
             self.clock.run_jobs(settle=False)
 
     def next_due(self) -> float:
-        """Seconds until something is due in Odoo; the interval of the verdicts when there is nothing else."""
-        due = self._stage.database.value(NEXT_DUE)
-        # Where nothing changes any more, longer steps: some things are decided after a day.
-        poll = POLL_SECONDS * min(2 ** max(self._same - 3, 0), LONGEST_STEP)
-        if due is None:
-            return poll
-        # At least a minute, and never past the next question about an envelope that waits for its verdict.
-        waiting = self._stage.database.value("SELECT count(*) FROM dte_document WHERE state = 'sent'")
-        return min(max(due + 1, LEAST_STEP), poll) if waiting else max(due + 1, LEAST_STEP)
+        """Seconds until something is due in Odoo, at least a minute; the interval of the job when nothing is."""
+        # Where nothing changes any more, over the hourly questions: some things are decided after a day.
+        longer = POLL_SECONDS * min(2 ** (self._same - 3), LONGEST_STEP) if self._same > 3 else 0
+        due, question = self._stage.database.value(NEXT_DUE), self._stage.database.value(NEXT_QUESTION)
+        if question is not None:
+            question = max(question, longer)
+        moments = [moment for moment in (due, question) if moment is not None]
+        return max(min(moments) + 1, LEAST_STEP) if moments else max(POLL_SECONDS, longer)
 
     def reach(self, documents: int) -> bool:
         """Turn until everything rests; False when that takes too long."""
