@@ -87,6 +87,7 @@ PROBLEMS = {
     "mail_failed": _lt("The mail could not be handed to the mail server: %(reason)s"),
     "mail_bounced": _lt("The mail came back: the mail server of %(email)s did not take it. Correct the address."),
     "copy_of_database": _lt("This database is a copy: nothing that waited is mailed from it."),
+    "exchange_to_sii": _lt("The receiver of the archived document is the SII itself, which has it already."),
     "exchange_other_receiver": _lt("The archived document is for another receiver: %(rut)s."),
     "unexpected": _lt("It could not be prepared. The log of the server says why."),
 }

@@ -5,6 +5,7 @@ import base64
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import SMTP
+from email.utils import make_msgid
 
 from odoo.addons.base.tests.common import MockSmtplibCase
 
@@ -55,7 +56,7 @@ class ExchangeCommon(DteCommon, MockSmtplibCase):
         """Let a mail arrive with files, each bytes or (name, bytes, MIME type); return what was made of it."""
         message = EmailMessage(policy=SMTP)
         message["From"], message["To"] = "Sistema <dte@cliente.example>", to or self.mailbox
-        message["Subject"], message["Message-Id"] = "Respuesta", f"<{len(self.mails())}.{id(files)}@cliente.example>"
+        message["Subject"], message["Message-Id"] = "Respuesta", make_msgid(domain="cliente.example")
         for name, value in headers.items():
             message[name.replace("_", "-")] = value
         message.set_content("Se adjunta respuesta.")

@@ -4,6 +4,7 @@ import logging
 from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from email.utils import make_msgid
 from unittest.mock import patch
 
 from odoo import fields
@@ -36,7 +37,7 @@ class ResultMailCommon(DteCommon):
         """Return the bytes of a mail with a file."""
         message = EmailMessage()
         message["From"], message["To"], message["Subject"] = "siidte@sii.example", to, "Resultado de Revision Envio"
-        message["Message-Id"] = f"<{fields.Datetime.now().timestamp()}.{id(message)}@sii.example>"
+        message["Message-Id"] = make_msgid(domain="sii.example")
         for name, value in headers.items():
             message[name.replace("_", "-")] = value
         message.set_content("Estado del Envio")
