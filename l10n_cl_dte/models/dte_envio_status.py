@@ -130,6 +130,7 @@ class DteEnvio(models.Model):
         # Where the SII has not told about some of them yet it is asked again.
         if not any(document.state in WAITING for document in documents):
             self.state = "processed"
+            self._settle_repairs()
 
     def _accept_known(self, documents, answers: dict):
         """Record those of which the SII has another copy, with our signature."""

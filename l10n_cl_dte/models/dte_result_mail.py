@@ -128,6 +128,9 @@ class DteMail(models.Model):
 class DteEnvio(models.Model):
     _inherit = "dte.envio"
 
+    # What the last result mail said: counts (informed, accepted, objected, rejected) and listed ([type, folio]).
+    mailed = fields.Json(readonly=True)
+
     def _take_result(self, result: EnvelopeResult):
         """Attach the reasons of a result mail to the documents, and ask the SII whether it is so."""
         self.ensure_one()
@@ -137,26 +140,45 @@ class DteEnvio(models.Model):
             found = texts.get((int(document.dte_type), document.folio), ()) + result.errors
             if found:
                 document._set_reasons(document._fitting_reasons(found))
-        if self._agrees_with(result):
-            # The SII's counts say how many have repairs, and the mail says which.
-            listed = self.document_ids.filtered("reason_ids")
-            (self.document_ids.filtered("repairs_unknown") - listed).repairs_unknown = False
+        names = ("informed", "accepted", "objected", "rejected")
+        self.mailed = {
+            "counts": [sum(getattr(count, name) for count in result.counts) for name in names],
+            "listed": [[document.dte_type, document.folio] for document in result.documents],
+        }
+        self._settle_repairs()
         self._poll_soon()
 
-    def _agrees_with(self, result: EnvelopeResult) -> bool:
+    def _settle_repairs(self):
+        """Take the doubt about repairs from the documents that the mail does not list, once the SII's counts agree.
+
+        The mail and the verdict come in any order, so this is done after each of them.
+        """
+        if not self.mailed or not self._agrees_with_mail():
+            return
+        listed = self._mailed_documents()
+        self.document_ids.filtered(
+            lambda document: (
+                document.envio_id == self
+                and document.repairs_unknown
+                and not document.reason_ids
+                and (int(document.dte_type), document.folio) not in listed
+            )
+        ).repairs_unknown = False
+
+    def _mailed_documents(self) -> set:
+        return {(dte_type, folio) for dte_type, folio in self.mailed["listed"]}
+
+    def _agrees_with_mail(self) -> bool:
         """Tell whether the mail says the same as the SII's own counts, in numbers and in documents."""
-        told = (self.informed, self.accepted, self.objected, self.rejected)
-        names = ("informed", "accepted", "objected", "rejected")
-        mailed = tuple(sum(getattr(count, name) for count in result.counts) for name in names)
+        told = [self.informed, self.accepted, self.objected, self.rejected]
         rejected = self.document_ids.filtered(lambda document: document.state == "rejected")
-        listed = {(document.dte_type, document.folio) for document in result.documents}
-        is_complete = len(listed) == self.objected + self.rejected
+        listed = self._mailed_documents()
         return (
             self.state == "processed"
             and not self.twice
             and bool(self.informed)
-            and told == mailed
-            and is_complete
+            and told == self.mailed["counts"]
+            and len(listed) == self.objected + self.rejected
             and {(int(document.dte_type), document.folio) for document in rejected} <= listed
         )
 

@@ -143,6 +143,17 @@ class TestResultMail(ResultMailCommon):
         self.assertIn("something to repair, which is listed", moves[1].dte_message)
         self.assertNotIn("mail", moves[0].dte_message)
 
+    def test_the_mail_comes_before_the_verdict(self):
+        """The usual order: what it says about repairs is settled when the SII's counts agree."""
+        moves = self.send_scripted("accept", REPAIRED, REJECTED)
+        self.simulator.call("POST", "process")
+        self.deliver(self.simulator_mails()[0])
+        self.assertEqual(moves.mapped("dte_status"), ["sent"] * 3)
+        self.run_job(method="_cron_check_status")
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "accepted", "rejected"])
+        self.assertEqual(moves.dte_document_id.mapped("repairs_unknown"), [False, True, False])
+        self.assertEqual(list(map(self.codes, moves)), [[], ["HED-2-260"], ["HED-3-305", "TED-3-640"]])
+
     def test_a_whole_envelope(self):
         self.fault("rfr")
         move = self.send_scripted("accept")
@@ -249,6 +260,15 @@ class TestFalseMail(ResultMailCommon):
         self.deliver(self.mail(result_file(self.rut, moves[0].dte_track_id, listed)))
         self.assertEqual(moves.dte_document_id.mapped("repairs_unknown"), [True, True, False])
         self.assertEqual(self.codes(moves[1]), [], "what was received was not rejected")
+
+    def test_nor_by_one_that_said_so_before_the_verdict(self):
+        moves = self.send_scripted("accept", REPAIRED, REJECTED)
+        listed = revision(moves[0].dte_folio, "(HED-2-260) x") + revision(moves[2].dte_folio, "(DTE-3-505) x")
+        row = "<SUBTOTAL><TIPODOC>33</TIPODOC><INFORMADO>3</INFORMADO><ACEPTA>2</ACEPTA><RECHAZO>1</RECHAZO></SUBTOTAL>"
+        statistics = f"<ESTADISTICA>{row}</ESTADISTICA>"
+        self.deliver(self.mail(result_file(self.rut, moves[0].dte_track_id, listed, between=statistics)))
+        self.ask(moves)
+        self.assertEqual(moves.dte_document_id.mapped("repairs_unknown"), [True, True, False])
 
     def test_reasons_of_another_upload_do_not_stay(self):
         self.company.sudo().dte_simulator_resolution_date = "2020-02-02"
