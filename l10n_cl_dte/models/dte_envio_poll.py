@@ -170,8 +170,9 @@ class DteEnvio(models.Model):
         try:
             until = time.monotonic() + ASK_SECONDS
             self._poll(clients, until)
-            self._ask_for_mail(clients, until)
             self.env["ir.cron"]._commit_progress()
+            self.document_ids._tell_and_commit()
+            self._ask_for_mail(clients, until)
         except DteError as error:
             _logger.warning("sii_status_query_failed envio=%s reason=%s", self.id, error)
             self._put_off()
@@ -185,7 +186,6 @@ class DteEnvio(models.Model):
             # Left due, it would be asked about again and again.
             self._put_off()
             return False, False
-        self.document_ids._tell_and_commit()
         return True, False
 
     def _put_off(self):
@@ -207,7 +207,7 @@ class DteEnvio(models.Model):
                 self.write({"polled_at": fields.Datetime.now(), "next_poll_date": self._moment_after(self.polls)})
 
     def _ask_for_mail(self, clients: dict, until: float):
-        """Let the SII mail the result once more, once, when a day has passed without a verdict.
+        """Let the SII mail the result once more, once, when a day has passed without a verdict. Commits.
 
         :param until: no question begins after it, see `_poll`
         """
@@ -216,8 +216,15 @@ class DteEnvio(models.Model):
             return
         if first > fields.Datetime.now() - MAIL_AFTER or time.monotonic() > until:
             return
-        # What the answer said is recorded before the network is used again.
-        self.env["ir.cron"]._commit_progress()
-        code = self._client_of_run(clients).resend_result_mail(self.company_id.vat, self.track_id)
-        _logger.info("dte_result_mail_asked envio=%s answer=%s", self.id, code)
+        # Before the network: whatever comes of it, nobody asks a second time.
         self.mail_asked_at = fields.Datetime.now()
+        self.env["ir.cron"]._commit_progress()
+        try:
+            client = self._client_of_run(clients)
+            with self.env["dte.sii.call"]._logged(self.company_id, self.environment, "result_mail"):
+                code = client.resend_result_mail(self.company_id.vat, self.track_id)
+        except DteError as error:
+            # Its reasons are missing then, not its verdict: the questions go on.
+            _logger.warning("dte_result_mail_not_asked envio=%s reason=%s", self.id, error)
+        else:
+            _logger.info("dte_result_mail_asked envio=%s answer=%s", self.id, code)

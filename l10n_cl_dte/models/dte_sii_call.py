@@ -32,6 +32,7 @@ class DteSiiCall(models.Model):
             ("upload", "Upload"),
             ("envelope_status", "Envelope status"),
             ("document_status", "Document status"),
+            ("result_mail", "Result mail"),
             ("probe", "Probe"),
         ],
         required=True,

@@ -183,3 +183,23 @@ class TestPoll(DteCommon):
             self.poll()
         self.assertEqual(mail.call_count, 1)
         self.assertEqual(mail.call_args.args, (self.rut, move.dte_track_id))
+
+    def test_a_failing_mail_service_costs_no_question(self):
+        """It is asked once too, and what waits for its verdict beside it gets its turn."""
+        moves = [self.sent() for _number in range(2)]
+        self.wait(hours=25)
+        away = NotDelivered("sii_unreachable", error_type="connection")
+        with (
+            patch.object(SiiClient, "resend_result_mail", side_effect=away) as mail,
+            self.questions() as asked,
+            self.assertLogs(POLL_LOG, "WARNING") as logs,
+        ):
+            self.poll()
+            self.assertEqual((asked.call_count, mail.call_count), (2, 2))
+            self.poll()
+        self.assertEqual((asked.call_count, mail.call_count), (4, 2))
+        self.assertEqual(["dte_result_mail_not_asked" in line for line in logs.output], [True, True])
+        self.assertTrue(all(move.dte_document_id.sudo().envio_id.polls == 2 for move in moves))
+        calls = self.env["dte.sii.call"].sudo().search([("company_id", "=", self.company.id)])
+        failed = calls.filtered(lambda call: call.service == "result_mail")
+        self.assertEqual(failed.mapped("outcome"), ["connection"] * 2)
