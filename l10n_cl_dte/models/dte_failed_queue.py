@@ -145,6 +145,13 @@ class DteFailedQueue(models.Model):
         """Show that an attempt is running; part of the claim, which holds the documents' locks."""
         self.search([("document_id", "in", documents.ids), ("state", "=", "pending")]).state = "retrying"
 
+    @api.model
+    def _follow_due(self, documents):
+        """Show that the next attempts of these are due at other times. The caller holds the documents' locks."""
+        rows = self.search([("document_id", "in", documents.ids), ("state", "=", "pending")])
+        for retry_at, group in rows.grouped(lambda row: row.document_id.retry_at).items():
+            group.next_retry_date = retry_at
+
     # -- times --
 
     @api.model
@@ -161,6 +168,13 @@ class DteFailedQueue(models.Model):
     def _cron_retry_failed_dtes(self):
         """Send the documents whose next attempt is due; fresh ones go first in every turn."""
         self.env["dte.envio"]._serve(retries=True)
+
+    @api.model
+    def _wake_retries(self):
+        job = self.env.ref("l10n_cl_dte.ir_cron_retry", raise_if_not_found=False)
+        if job:
+            # sudo: jobs are the system's; users only wake them
+            job.sudo()._trigger()
 
     # -- people --
 
