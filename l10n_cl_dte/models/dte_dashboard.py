@@ -371,6 +371,7 @@ class DteDashboard(models.AbstractModel):
                 "dte.backup.scrub", company, [("company_id", "=", company.id), ("damaged", ">", 0)], name
             ),
             "rejected": lambda: self._documents(company, ("rejected",), name),
+            "stuck": lambda: self._documents(company, ("failed", "no_answer"), name),
         }
         return actions[alert.kind]()
 
