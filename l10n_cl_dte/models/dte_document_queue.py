@@ -136,8 +136,11 @@ class DteDocument(models.Model):
                     ("superseded", "=", False),
                 ]
             )
-            waiting.try_lock_for_update().queued_at = fields.Datetime.now()
-            company.dte_sent_on = now.date()
+            locked = waiting.try_lock_for_update()
+            locked.queued_at = fields.Datetime.now()
+            # What somebody is just working on is looked at again by the next run, not tomorrow.
+            if locked == waiting:
+                company.dte_sent_on = now.date()
 
 
 def _clock(hours: float) -> time:

@@ -221,6 +221,23 @@ class TestAsync(DteCommon):
             self.run_job()
         self.assertEqual(late.dte_status, "sent")
 
+    def test_once_a_day_but_again_for_what_was_locked(self):
+        self.company.sudo().write({"dte_send_when": "daily", "dte_send_hour": 0})
+        moves = self.post_many(2)
+        busy = moves[0].dte_document_id
+        documents = type(busy)
+        lock = documents.try_lock_for_update
+        with patch.object(
+            documents,
+            "try_lock_for_update",
+            lambda found, **options: lock(found.browse(set(found.ids) - set(busy.ids))),
+        ):
+            self.run_job()
+        self.assertEqual(moves.mapped("dte_status"), ["to_send", "sent"])
+        self.run_job()
+        self.assertEqual(moves.mapped("dte_status"), ["sent", "sent"])
+        self.assertTrue(self.company.sudo().dte_sent_on)
+
     def test_manual_is_the_default(self):
         move = self.post()
         self.run_job()
