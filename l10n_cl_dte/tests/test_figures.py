@@ -1,10 +1,11 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 from datetime import date, timedelta
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
-from odoo.tools import SQL
+from odoo.tools import SQL, mute_logger
 
 from .common import DteCommon
 
@@ -118,6 +119,27 @@ class TestFigures(DteCommon):
         self.post()
         self.run_job("dte.daily", "_cron_sum_up")
         self.assertEqual(self.env["dte.daily"]._window(self.company, 1).issued, 1)
+
+    def test_one_company_stops_no_other(self):
+        self.post()
+        broken = self.env["res.company"].sudo().create({"name": "Otra"})
+        days = type(self.env["dte.daily"])
+        measure = days._measure
+
+        def fail_for_one(model, company):
+            measure(model, company)
+            if company == broken:
+                model.env.cr.execute("SELECT 1 / 0")
+
+        companies = broken | self.company.sudo()
+        with (
+            patch.object(type(self.env["dte.figures"]), "_companies", lambda model: companies.with_env(model.env)),
+            patch.object(days, "_measure", fail_for_one),
+            mute_logger("odoo.addons.l10n_cl_dte.models.dte_daily", "odoo.sql_db"),
+        ):
+            self.run_job("dte.daily", "_cron_sum_up")
+        self.assertEqual(self.env["dte.daily"]._window(self.company, 1).issued, 1)
+        self.assertFalse(self.env["dte.daily"].sudo().search([("company_id", "=", broken.id)]))
 
     def test_archive(self):
         backup = self.post().dte_document_id.sudo().backup_id
