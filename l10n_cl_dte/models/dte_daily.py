@@ -244,12 +244,11 @@ class DteDaily(models.Model):
         )  # fmt: skip
 
     def _read_retries(self, company, environment, begin):
-        for state, column, name in (
-            ("success", "success_date", "retry_delivered"),
-            # Given up is dated by the last attempt; without one, by the failure itself.
-            ("abandoned", "last_retry_date", "retry_given_up"),
+        for state, moment, name in (
+            ("success", SQL("COALESCE(success_date, failed_date)"), "retry_delivered"),
+            # The oldest rows do not say when they were given up: the last attempt dates them, or the failure itself.
+            ("abandoned", SQL("COALESCE(abandoned_date, last_retry_date, failed_date)"), "retry_given_up"),
         ):
-            moment = SQL("COALESCE(%s, failed_date)", SQL.identifier(column))
             yield from self._counted(
                 SQL(
                     "SELECT (moment AT TIME ZONE 'UTC' AT TIME ZONE %s)::date, COUNT(*)"

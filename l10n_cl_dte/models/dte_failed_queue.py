@@ -65,6 +65,7 @@ class DteFailedQueue(models.Model):
     )
     success_track_id = fields.Char(string="Track ID", readonly=True)
     success_date = fields.Datetime(string="Delivered On", readonly=True)
+    abandoned_date = fields.Datetime(string="Given Up On", readonly=True)
     retry_history = fields.Many2many(related="document_id.envio_ids", string="Attempts")
 
     _unique_open = models.UniqueIndex(
@@ -95,7 +96,7 @@ class DteFailedQueue(models.Model):
         for document in documents:
             row = by_document.get(document, self)
             if document.superseded:
-                row.write({"state": "abandoned", "next_retry_date": False})
+                row.write({"state": "abandoned", "abandoned_date": fields.Datetime.now(), "next_retry_date": False})
                 continue
             if not row and document.state not in ("retry", "unknown", "failed"):
                 continue
@@ -131,6 +132,7 @@ class DteFailedQueue(models.Model):
         retries = max(document.failures - 1, 0)
         return {
             "state": _STATE_OF[document.state],
+            "abandoned_date": fields.Datetime.now() if document.state == "failed" else False,
             "error_type": document.error_type or "unknown",
             "error_code": document.message_code,
             "error_params": document.message_params,

@@ -67,6 +67,24 @@ class TestFigures(DteCommon):
         self.sum_up()
         self.assertEqual((self.figures()["retry"], self.figures()["retry_success"]), (0, 100.0))
 
+    def test_what_is_given_up_late_is_counted_on_that_day(self):
+        self.fault("http_status", service="upload", status=503, count=9)
+        move = self.post()
+        self.send(move)
+        row = self.env["dte.failed.queue"].sudo().search([("move_id", "=", move.id)])
+        row.write({"failed_date": "2026-01-05 12:00:00", "last_retry_date": "2026-01-06 12:00:00"})
+        self.sum_up()
+        self.assertIsNone(self.figures()["retry_success"])
+        row.with_env(self.admin_env).action_abandon()
+        self.assertEqual(row.state, "abandoned")
+        self.sum_up()
+        self.assertEqual(self.figures()["retry_success"], 0.0)
+        ended = self.env["dte.dashboard"]._ended_retries(self.company)
+        self.assertEqual(row.search(ended), row)
+        # A row of the time before this was written down.
+        row.write({"abandoned_date": False, "last_retry_date": fields.Datetime.now()})
+        self.assertEqual(row.search(ended), row)
+
     def test_burn_rate_and_days(self):
         moves = [self.post() for _number in range(4)]
         folios = self.folios("33")
