@@ -263,6 +263,22 @@ class TestHealth(DteCommon, HttpCase):
         scrub.damaged = 2
         self.check("archive", "error", "Damaged documents in the archive: 2")
 
+    def test_archive_never_checked(self):
+        """Measuring it every night is no check."""
+        backup = self.post().dte_document_id.sudo().backup_id
+        self.make_older(backup, days=4)
+        self.env["dte.daily"].sudo()._sum_up(self.company)
+        self.check("archive", "warning", "not been checked")
+        self.make_older(backup, days=7)
+        self.check("archive", "error", "not been checked")
+        checks = self.env["dte.backup.scrub"].sudo()
+        checks.create({"company_id": self.company.id, "started_at": self.ago(hours=1)})
+        self.check("archive", "error", "not been checked")
+        checks.create(
+            {"company_id": self.company.id, "started_at": self.ago(hours=1), "finished_at": self.ago(hours=1)}
+        )
+        self.assertEqual(self.get().json()["status"], "ok")
+
     def test_an_empty_archive_needs_no_check(self):
         days = self.env["dte.daily"].sudo()
         days._sum_up(self.company)
