@@ -137,19 +137,18 @@ class DteFigures(models.AbstractModel):
         }
 
     def _queued_since(self, company):
-        """Return when somebody asked to send the document that leaves next; notes wait for what they correct."""
-        rows = self.env.execute_query(
+        """Return when somebody first asked to send one that may leave now; notes wait for what they correct."""
+        return self._row(
             SQL(
-                "SELECT queued_at FROM dte_document d WHERE %s"
+                "SELECT MIN(queued_at) FROM dte_document d WHERE %s"
                 " AND state = 'to_send' AND queued_at IS NOT NULL AND split_envio_id IS NULL"
+                " AND superseded IS NOT TRUE AND ask_first IS NOT TRUE"
                 " AND NOT EXISTS (SELECT 1 FROM dte_document_reference_rel rel"
                 " JOIN dte_document referenced ON referenced.id = rel.referenced_id"
-                " WHERE rel.document_id = d.id AND referenced.state NOT IN ('accepted', 'objected'))"
-                " ORDER BY signed_at, id LIMIT 1",
+                " WHERE rel.document_id = d.id AND referenced.state NOT IN ('accepted', 'objected'))",
                 self._line(company),
             )
-        )
-        return rows[0][0] if rows else None
+        )[0]
 
     def _waiting_since(self, company):
         self.env["dte.envio"].flush_model(
