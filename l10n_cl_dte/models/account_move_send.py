@@ -159,8 +159,9 @@ class AccountMoveSend(models.AbstractModel):
         moves = self.env["account.move"].sudo().browse(chosen)
         documents = moves.filtered(self._is_cl_dte_applicable).dte_document_id
         if documents:
-            documents._note_asked()
-            self.env["dte.envio"]._wake_job(documents.company_id)
+            noted = documents._note_asked()
+            noted._make_due()
+            noted._wake_jobs()
         return result
 
     @api.model

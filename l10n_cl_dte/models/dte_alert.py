@@ -25,10 +25,11 @@ KINDS = [
     ("certificate", "Digital certificate expires"),
     ("archive", "Archive check failed"),
     ("rejected", "Documents rejected"),
+    ("stuck", "Documents need attention"),
 ]
 # Who opened these has told people already, or gives them their own activity.
 TOLD_ELSEWHERE = ("contingency",)
-ACTIVITY_ELSEWHERE = ("contingency", "archive", "rejected")
+ACTIVITY_ELSEWHERE = ("contingency", "archive", "rejected", "stuck")
 _ACTIVITY = "l10n_cl_dte.mail_activity_dte"
 _ARCHIVE_ACTIVITY = "mail.mail_activity_data_warning"
 
@@ -221,6 +222,10 @@ class DteAlert(models.Model):
 
     def _wrong_rejected(self, company, figures, is_open) -> dict | None:
         count = figures["rejected_without_action"]
+        return {"count": count} if count else None
+
+    def _wrong_stuck(self, company, figures, is_open) -> dict | None:
+        count = figures["failed_without_action"] + figures["no_answer"]
         return {"count": count} if count else None
 
     # -- telling --

@@ -16,6 +16,7 @@ FACTS = {
     "certificate_expired": _lt("The digital certificate has expired. Nothing can be issued or sent."),
     "archive": _lt("The check of the archive found what a person must look at: %(count)s."),
     "rejected": _lt("Documents rejected by the SII that wait for a person: %(count)s."),
+    "stuck": _lt("Documents that could not be sent, or have no answer for days, and wait for a person: %(count)s."),
 }
 
 # What to do about it.
@@ -30,4 +31,5 @@ STEPS = {
     "certificate": _lt("Renew the certificate and load it in Invoicing > Configuration > Settings."),
     "archive": _lt("Open the archive check and follow what it says of each document."),
     "rejected": _lt("Open each one, read its reasons and press Correct."),
+    "stuck": _lt("Open each one: it says what happened and what to do."),
 }

@@ -1,12 +1,16 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+import logging
 from datetime import datetime, time, timedelta, timezone
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import SQL
 
 from ..const import ENVIRONMENTS, SANTIAGO
 from .dte_contingency_breaker import ANSWERED, FAILED
+
+_logger = logging.getLogger(__name__)
 
 # Days summed up when a company has no row yet; the log of calls does not go back further.
 FIRST_DAYS = 90
@@ -115,12 +119,21 @@ class DteDaily(models.Model):
 
     @api.model
     def _cron_sum_up(self):
-        """Write the days of every company that issues. Commits each."""
+        """Write the days of every company that issues. Commits each; one company stops no other."""
         companies = self.env["dte.figures"]._companies()
         progress = self.env["ir.cron"]._commit_progress
         progress(remaining=len(companies))
         for company in companies:
-            self._sum_up(company)
+            try:
+                self._sum_up(company)
+                progress()
+            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+                # The next run writes these days too.
+                _logger.info("dte_days_later company_id=%s", company.id)
+                self.env.cr.rollback()
+            except Exception:
+                _logger.exception("dte_days_failed company_id=%s", company.id)
+                self.env.cr.rollback()
             if not progress(1):
                 return
 
@@ -231,12 +244,11 @@ class DteDaily(models.Model):
         )  # fmt: skip
 
     def _read_retries(self, company, environment, begin):
-        for state, column, name in (
-            ("success", "success_date", "retry_delivered"),
-            # Given up is dated by the last attempt; without one, by the failure itself.
-            ("abandoned", "last_retry_date", "retry_given_up"),
+        for state, moment, name in (
+            ("success", SQL("COALESCE(success_date, failed_date)"), "retry_delivered"),
+            # The oldest rows do not say when they were given up: the last attempt dates them, or the failure itself.
+            ("abandoned", SQL("COALESCE(abandoned_date, last_retry_date, failed_date)"), "retry_given_up"),
         ):
-            moment = SQL("COALESCE(%s, failed_date)", SQL.identifier(column))
             yield from self._counted(
                 SQL(
                     "SELECT (moment AT TIME ZONE 'UTC' AT TIME ZONE %s)::date, COUNT(*)"

@@ -338,6 +338,9 @@ class DteDashboard(models.AbstractModel):
             "|",
             "&", ("state", "=", "success"), ("success_date", ">=", since),
             "&", ("state", "=", "abandoned"),
+            # The oldest rows do not say when they were given up.
+            "|", ("abandoned_date", ">=", since),
+            "&", ("abandoned_date", "=", False),
             "|", ("last_retry_date", ">=", since), "&", ("last_retry_date", "=", False), ("failed_date", ">=", since),
         ]  # fmt: skip
 
@@ -371,6 +374,7 @@ class DteDashboard(models.AbstractModel):
                 "dte.backup.scrub", company, [("company_id", "=", company.id), ("damaged", ">", 0)], name
             ),
             "rejected": lambda: self._documents(company, ("rejected",), name),
+            "stuck": lambda: self._documents(company, ("failed", "no_answer"), name),
         }
         return actions[alert.kind]()
 

@@ -36,28 +36,53 @@ class DteDocument(models.Model):
         self.check_access("read")
         # sudo: users see documents but write none; asking for sending is written in their name
         documents = self.sudo()._read_together()
-        documents._ask_for_sending(tell=self.env.user)
+        noted = documents._note_asked()
+        # Noted with the rest: a job may have them as soon as this is committed.
+        noted.queued_by = self.env.user
+        noted._make_due()
+        self.env["ir.cron"]._commit_progress()
         for company in documents.company_id:
             # Who sends has looked at what made the SII refuse the sender.
             self.env["dte.pause"]._resume(company, company.dte_environment)
-        self.env["dte.envio"]._wake_job(documents.company_id)
-        return documents._report_queued()
+        noted._wake_jobs()
+        return documents._report_queued(noted)
 
-    def _report_queued(self):
-        """Return a notification that says how many of these leave by themselves, and that the others do not."""
-        leaving = self.filtered(lambda document: document.state in (*SENDABLE, "contingency"))
+    def _report_queued(self, noted):
+        """Return a notification that says how many of these leave by themselves, and what is with the others.
+
+        :param noted: those that were just noted
+        """
+        open_ones = self.filtered(lambda document: document.state in (*SENDABLE, "contingency"))
+        foreign = (open_ones - noted).filtered(lambda document: not document._is_sent_from_here())
+        leaving = (self & noted) | (open_ones - foreign).filtered(
+            lambda document: document.is_queued or document.state == "contingency"
+        )
+        busy = open_ones - foreign - leaving
+        gone = self - leaving - foreign - busy
+        texts = []
         if leaving:
-            message = self.env._("Queued: %s. They leave by themselves; you are told when they have.", len(leaving))
-        else:
-            message = self.env._("None of them has to be sent: they have left already.")
-        if leaving and leaving != self:
-            message += " " + self.env._("Left already: %s.", len(self) - len(leaving))
+            texts.append(self.env._("Queued: %s. They leave by themselves; you are told when they have.", len(leaving)))
+        if busy:
+            texts.append(
+                self.env._("Not queued, somebody else is working on them: %s. Try again in a moment.", len(busy))
+            )
+        if foreign:
+            texts.append(
+                self.env._(
+                    "Not queued, issued in another environment or under another RUT than the company has now: %s.",
+                    len(foreign),
+                )
+            )
+        if gone == self:
+            texts.append(self.env._("None of them has to be sent: they have left already."))
+        elif gone:
+            texts.append(self.env._("Left already: %s.", len(gone)))
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
-                "type": "success" if leaving else "info",
-                "message": message,
+                "type": "warning" if busy or foreign else "success" if leaving else "info",
+                "message": " ".join(texts),
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }
@@ -69,7 +94,7 @@ class DteDocument(models.Model):
             own = documents.with_context(lang=user.lang, tz=user.tz)
             labels = dict(own._fields["state"]._description_selection(own.env))
             texts = [f"{labels[state]}: {len(found)}" for state, found in own.grouped("state").items()]
-            waiting = self.search_count([("queued_by", "=", user.id), ("state", "=", "to_send")])
+            waiting = self.search_count([("queued_by", "=", user.id), ("state", "in", ("to_send", "retry"))])
             if waiting:
                 texts.append(own.env._("Still queued: %s", waiting))
             bad = {"failed", "rejected"} & set(own.mapped("state"))
@@ -111,8 +136,11 @@ class DteDocument(models.Model):
                     ("superseded", "=", False),
                 ]
             )
-            waiting.try_lock_for_update().queued_at = fields.Datetime.now()
-            company.dte_sent_on = now.date()
+            locked = waiting.try_lock_for_update()
+            locked.queued_at = fields.Datetime.now()
+            # What somebody is just working on is looked at again by the next run, not tomorrow.
+            if locked == waiting:
+                company.dte_sent_on = now.date()
 
 
 def _clock(hours: float) -> time:

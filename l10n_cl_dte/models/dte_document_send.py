@@ -81,26 +81,50 @@ class DteDocument(models.Model):
             limit=NOTES_LIMIT,
         ).try_lock_for_update()._fail_notes_of_rejected()
 
-    def _ask_for_sending(self, tell=None):
+    def _ask_for_sending(self):
         """Note durably that these shall leave, before anything else can fail: the job sends what this request cannot.
 
         What had failed is open again, with all its attempts: a person wants it sent. Commits.
-
-        :param tell: the user who is told what becomes of them; noted with the rest, because a job may have them at once
         """
-        self._note_asked(tell)
+        self._note_asked()
         self.env["ir.cron"]._commit_progress()
 
-    def _note_asked(self, tell=None):
-        """Note that these shall leave, as part of whatever the caller commits. Records are sudo."""
-        asked = self.filtered(lambda document: document.state in SENDABLE and not document.superseded)
-        asked = asked.try_lock_for_update()
-        if tell:
-            asked.queued_by = tell
-        asked = asked.filtered(lambda document: document.state == "failed" or not document.queued_at)
-        failed = asked.filtered(lambda document: document.state == "failed")
+    def _is_sent_from_here(self) -> bool:
+        """Tell whether the company still works where the document was issued, under the same RUT."""
+        company = self.company_id
+        return (self.environment, self.issuer_rut) == (company.dte_environment, company.vat)
+
+    def _note_asked(self):
+        """Note that these shall leave, as part of whatever the caller commits. Records are sudo.
+
+        :return: those that were noted, now or before; not those that somebody else is working on
+        """
+        asked = self.filtered(
+            lambda document: document.state in SENDABLE and not document.superseded and document._is_sent_from_here()
+        )
+        noted = asked.try_lock_for_update()
+        fresh = noted.filtered(lambda document: document.state == "failed" or not document.queued_at)
+        failed = fresh.filtered(lambda document: document.state == "failed")
         failed._set_state("to_send", failures=0, retry_at=False)
-        asked.queued_at = fields.Datetime.now()
+        fresh.queued_at = fields.Datetime.now()
+        return noted
+
+    def _make_due(self):
+        """Let the next attempt of those that are to be retried be due now: a person wants them sent, by a job.
+
+        The caller holds their locks.
+        """
+        now = fields.Datetime.now()
+        later = self.filtered(lambda document: document.state == "retry" and document.retry_at > now)
+        later.retry_at = now
+        self.env["dte.failed.queue"]._follow_due(later)
+
+    def _wake_jobs(self):
+        """Wake the jobs that send these."""
+        self.env["dte.envio"]._wake_job(self.company_id)
+        # What is asked about first is sent by the job of the retries too.
+        if any(document.state == "retry" or document.ask_first for document in self):
+            self.env["dte.failed.queue"]._wake_retries()
 
     def _read_together(self):
         """Return the same documents, to be read many at a time also after a commit.

@@ -93,7 +93,8 @@ class DteDocument(models.Model):
                 responsible = self.company_id._dte_responsible()
                 own = self.with_context(lang=responsible.lang)
                 labels = dict(own._fields["state"]._description_selection(own.env))
-                move.activity_schedule(
+                # quick update: many documents fail together, and the alert about them is one mail
+                move.with_context(mail_activity_quick_update=True).activity_schedule(
                     _ACTIVITY, summary=f"{own.display_name}: {labels[self.state]}", note=own._explain(),
                     user_id=responsible.id,
                 )  # fmt: skip

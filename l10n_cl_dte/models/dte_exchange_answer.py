@@ -103,12 +103,16 @@ class DteExchangeAnswer(models.Model):
             taken.take_document(document)
         return taken.findings or [("answer_about_nothing", {"file": name})]
 
-    def _tell(self):
-        """Tell the people of the company on the invoice, and call one when the customer refuses."""
+    def _tell(self, by_mail: bool = True) -> bool:
+        """Tell the people of the company on the invoice, and call one when the customer refuses.
+
+        :param by_mail: whether who is called gets a mail too
+        :return: whether somebody was called
+        """
         self.ensure_one()
         move = self.document_id.move_id
         if not move:
-            return
+            return False
         own = self.with_context(lang=move.invoice_user_id.lang or move.company_id.partner_id.lang)
         text = " ".join(filter(None, (own.explanation, own.text and f"«{own.text}»")))
         move._message_log(body=f"{own.document_id.display_name}: {text}")
@@ -116,12 +120,14 @@ class DteExchangeAnswer(models.Model):
             if not move.activity_search([_ACTIVITY]):
                 responsible = self.company_id._dte_responsible()
                 own = self.with_context(lang=responsible.lang)
-                move.activity_schedule(
+                move.with_context(mail_activity_quick_update=not by_mail).activity_schedule(
                     _ACTIVITY, summary=own.env._("The customer rejects %s", own.document_id.display_name), note=text,
                     user_id=responsible.id,
                 )  # fmt: skip
+                return True
         elif self.kind == exchange_lib.RESULT:
             move.activity_unlink([_ACTIVITY])
+        return False
 
 
 class _Taken:
@@ -129,6 +135,8 @@ class _Taken:
 
     def __init__(self, answers, mail, name: str, answer: exchange_lib.Answer, sha256: str):
         self.findings = []
+        # One mail about a file, however many documents it refuses.
+        self._called = False
         self._answers, self._mail, self._name, self._answer = answers, mail, name, answer
         self._env, self._company, self._sha256 = answers.env, mail.company_id, sha256
 
@@ -230,5 +238,5 @@ class _Taken:
         exchanges = exchange or document.exchange_ids.filtered(lambda exchange: exchange.state == "sent")
         exchanges.filtered(lambda exchange: exchange.state == "sent").state = "answered"
         document._sum_up_answers()
-        row._tell()
+        self._called |= row._tell(by_mail=not self._called)
         self._find("answer_taken", document=document.display_name)

@@ -65,6 +65,7 @@ class DteFailedQueue(models.Model):
     )
     success_track_id = fields.Char(string="Track ID", readonly=True)
     success_date = fields.Datetime(string="Delivered On", readonly=True)
+    abandoned_date = fields.Datetime(string="Given Up On", readonly=True)
     retry_history = fields.Many2many(related="document_id.envio_ids", string="Attempts")
 
     _unique_open = models.UniqueIndex(
@@ -95,7 +96,7 @@ class DteFailedQueue(models.Model):
         for document in documents:
             row = by_document.get(document, self)
             if document.superseded:
-                row.write({"state": "abandoned", "next_retry_date": False})
+                row.write({"state": "abandoned", "abandoned_date": fields.Datetime.now(), "next_retry_date": False})
                 continue
             if not row and document.state not in ("retry", "unknown", "failed"):
                 continue
@@ -131,6 +132,7 @@ class DteFailedQueue(models.Model):
         retries = max(document.failures - 1, 0)
         return {
             "state": _STATE_OF[document.state],
+            "abandoned_date": fields.Datetime.now() if document.state == "failed" else False,
             "error_type": document.error_type or "unknown",
             "error_code": document.message_code,
             "error_params": document.message_params,
@@ -144,6 +146,13 @@ class DteFailedQueue(models.Model):
     def _mark_retrying(self, documents):
         """Show that an attempt is running; part of the claim, which holds the documents' locks."""
         self.search([("document_id", "in", documents.ids), ("state", "=", "pending")]).state = "retrying"
+
+    @api.model
+    def _follow_due(self, documents):
+        """Show that the next attempts of these are due at other times. The caller holds the documents' locks."""
+        rows = self.search([("document_id", "in", documents.ids), ("state", "=", "pending")])
+        for retry_at, group in rows.grouped(lambda row: row.document_id.retry_at).items():
+            group.next_retry_date = retry_at
 
     # -- times --
 
@@ -161,6 +170,13 @@ class DteFailedQueue(models.Model):
     def _cron_retry_failed_dtes(self):
         """Send the documents whose next attempt is due; fresh ones go first in every turn."""
         self.env["dte.envio"]._serve(retries=True)
+
+    @api.model
+    def _wake_retries(self):
+        job = self.env.ref("l10n_cl_dte.ir_cron_retry", raise_if_not_found=False)
+        if job:
+            # sudo: jobs are the system's; users only wake them
+            job.sudo()._trigger()
 
     # -- people --
 

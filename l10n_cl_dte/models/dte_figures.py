@@ -70,7 +70,8 @@ class DteFigures(models.AbstractModel):
             folios: list of dte_type, free, per_day, expires_on, days_left;
             certificate_until, certificate_days;
             archive: documents, bytes and measured_at as of the last sum, damaged, double (there is a second copy),
-            uncopied, uncopied_since, checked_at and check_damaged of the last check;
+            uncopied, uncopied_since, checked_at and check_damaged of the last check, unchecked_since (when the oldest
+            document without a check was archived, as long as no check of all has come to its end);
             sii, of the last 24 hours: calls, mean_ms, median_ms, availability (percent); last_answer_at and
             last_answer_age (seconds), of ever; failed_in_a_row (calls of the last 24 hours since that answer)
         """
@@ -136,19 +137,18 @@ class DteFigures(models.AbstractModel):
         }
 
     def _queued_since(self, company):
-        """Return when somebody asked to send the document that leaves next; notes wait for what they correct."""
-        rows = self.env.execute_query(
+        """Return when somebody first asked to send one that may leave now; notes wait for what they correct."""
+        return self._row(
             SQL(
-                "SELECT queued_at FROM dte_document d WHERE %s"
+                "SELECT MIN(queued_at) FROM dte_document d WHERE %s"
                 " AND state = 'to_send' AND queued_at IS NOT NULL AND split_envio_id IS NULL"
+                " AND superseded IS NOT TRUE AND ask_first IS NOT TRUE"
                 " AND NOT EXISTS (SELECT 1 FROM dte_document_reference_rel rel"
                 " JOIN dte_document referenced ON referenced.id = rel.referenced_id"
-                " WHERE rel.document_id = d.id AND referenced.state NOT IN ('accepted', 'objected'))"
-                " ORDER BY signed_at, id LIMIT 1",
+                " WHERE rel.document_id = d.id AND referenced.state NOT IN ('accepted', 'objected'))",
                 self._line(company),
             )
-        )
-        return rows[0][0] if rows else None
+        )[0]
 
     def _waiting_since(self, company):
         self.env["dte.envio"].flush_model(
@@ -270,7 +270,7 @@ class DteFigures(models.AbstractModel):
         scrub = self.env["dte.backup.scrub"].search(
             [("company_id", "=", company.id), ("finished_at", "!=", False)], order="id desc", limit=1
         )
-        self.env["dte.backup"].flush_model(["company_id", "check_state", "file_state"])
+        self.env["dte.backup"].flush_model(["company_id", "check_state", "checked_at", "file_state"])
         (damaged,) = self._row(
             SQL("SELECT COUNT(*) FROM dte_backup WHERE company_id = %s AND check_state = 'damaged'", company.id)
         )
@@ -284,8 +284,19 @@ class DteFigures(models.AbstractModel):
             "uncopied": uncopied,
             "uncopied_since": since,
             "checked_at": scrub.finished_at or None,
+            "unchecked_since": None if scrub else self._archived_since(company),
             "check_damaged": scrub.damaged,
         }
+
+    def _archived_since(self, company):
+        """Return when the oldest document without a check was archived; the order is that of the index for checks."""
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT create_date FROM dte_backup WHERE company_id = %s ORDER BY checked_at NULLS FIRST, id LIMIT 1",
+                company.id,
+            )
+        )
+        return rows[0][0] if rows else None
 
     def _uncopied(self, company) -> tuple:
         """Return how many rows have no second copy yet, and since when."""

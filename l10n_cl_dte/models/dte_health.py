@@ -195,10 +195,10 @@ class DteHealth(models.AbstractModel):
         damaged = max(archive["damaged"], archive["check_damaged"])
         if damaged:
             problems.append((ERROR, self.env._("Damaged documents in the archive: %s.", damaged)))
-        if archive["documents"]:
-            checked_at = archive["checked_at"] or archive["measured_at"]
+        if archive["documents"] or archive["unchecked_since"]:
+            since = archive["checked_at"] or archive["unchecked_since"]
             text = self.env._("The archive has not been checked for days.")
-            problems += self._by_age(checked_at, (ARCHIVE_CHECK_AGE, ARCHIVE_CHECK_AGE * 2), text)
+            problems += self._by_age(since, (ARCHIVE_CHECK_AGE, ARCHIVE_CHECK_AGE * 2), text)
         text = self.env._("Documents without their second copy: %s.", archive["uncopied"])
         problems += self._by_age(archive["uncopied_since"], COPY_AGES, text)
         return self._result("archive", problems, self.env._("The archive is intact."))

@@ -20,3 +20,4 @@ class ResConfigSettings(models.TransientModel):
     dte_alert_certificate_days = fields.Integer(related="company_id.dte_alert_certificate_days", readonly=False)
     dte_alert_archive = fields.Boolean(related="company_id.dte_alert_archive", readonly=False)
     dte_alert_rejected = fields.Boolean(related="company_id.dte_alert_rejected", readonly=False)
+    dte_alert_stuck = fields.Boolean(related="company_id.dte_alert_stuck", readonly=False)

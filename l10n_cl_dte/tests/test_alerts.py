@@ -20,6 +20,7 @@ CALM = {
     "retry": 0, "retry_success": None, "contingency": {"on": False, "drill": False, "since": None}, "pending": 0,
     "folios": [{"dte_type": "33", "free": 1000, "per_day": 1.0, "expires_on": None, "days_left": 1000}],
     "certificate_days": 300, "archive": {"damaged": 0, "check_damaged": 0}, "rejected_without_action": 0,
+    "failed_without_action": 0, "no_answer": 0,
 }  # fmt: skip
 
 
@@ -88,6 +89,7 @@ class TestAlerts(DteCommon):
             "certificate": {"certificate_days": 29},
             "archive": {"archive": {"check_damaged": 2}},
             "rejected": {"rejected_without_action": 1},
+            "stuck": {"no_answer": 1},
         }
         self.assertEqual(wrong.keys(), dict(dte_alert.KINDS).keys())
         for kind, figures in wrong.items():
@@ -157,6 +159,20 @@ class TestAlerts(DteCommon):
         self.assertEqual(len(self.mails()), 1)
         # Each invoice has its own activity already.
         self.assertFalse(self.activities())
+
+    def test_documents_for_a_person_make_activities_and_no_mail_each(self):
+        moves = self.post() | self.post() | self.post()
+        for move, state in zip(moves, ("rejected", "rejected", "failed"), strict=True):
+            move.dte_document_id.sudo()._set_state(state)
+        self.run_job()
+        self.assertEqual(moves.sudo().activity_ids.mapped("user_id"), self.chief)
+        self.assertEqual([len(move.sudo().activity_ids) for move in moves], [1, 1, 1])
+        self.assertFalse(self.mails())
+        self.run_job("dte.alert", "_cron_alerts")
+        self.assertEqual(
+            sorted(self.mails()),
+            [f"Documents need attention, {self.company.name}", f"Documents rejected, {self.company.name}"],
+        )
 
     def test_a_long_contingency_is_told_by_its_own_mail(self):
         self.job(contingency={"on": True, "since": LONG_AGO})

@@ -113,6 +113,62 @@ class TestAsync(DteCommon):
         with self.assertRaisesRegex(UserError, "Post them first"):
             self.queue(self.make())
 
+    def test_a_retry_that_is_due_later_leaves_now(self):
+        self.fault("upload_status", status=9, count=1)
+        move = self.post()
+        self.send(move)
+        self.assertEqual(move.dte_status, "retry")
+        row = self.env["dte.failed.queue"].search([("move_id", "=", move.id)])
+        self.assertGreater(row.next_retry_date, fields.Datetime.now())
+        job = self.env.ref("l10n_cl_dte.ir_cron_retry").sudo()
+        calls = self.env["ir.cron.trigger"].sudo().search_count([("cron_id", "=", job.id)])
+        self.assertIn("Queued: 1.", self.queue(move)["message"])
+        self.assertLessEqual(row.next_retry_date, fields.Datetime.now())
+        self.assertGreater(self.env["ir.cron.trigger"].sudo().search_count([("cron_id", "=", job.id)]), calls)
+        self.run_job("dte.failed.queue", "_cron_retry_failed_dtes")
+        self.assertEqual((move.dte_status, row.state), ("sent", "success"))
+
+    def test_what_somebody_else_may_have_sent_is_asked_about_first(self):
+        self.fault("upload_status", status=9, count=1)
+        move = self.post()
+        self.send(move)
+        uploads = len(self.uploads())
+        self.send_elsewhere(move)
+        move.dte_document_id.sudo().write({"ask_first": True, "elsewhere": True})
+        self.queue(move)
+        self.assertTrue(move.dte_document_id.sudo().ask_first)
+        self.run_job("dte.failed.queue", "_cron_retry_failed_dtes")
+        self.assertEqual((move.dte_status, len(self.uploads())), ("sent", uploads + 1))
+
+    def test_what_somebody_else_is_working_on_is_not_queued(self):
+        moves = self.post_many(3)
+        busy = moves[0].dte_document_id
+        documents = type(busy)
+        lock = documents.try_lock_for_update
+        with patch.object(
+            documents,
+            "try_lock_for_update",
+            lambda found, **options: lock(found.browse(set(found.ids) - set(busy.ids))),
+        ):
+            notice = self.queue(moves)
+            alone = self.queue(moves[0])
+        self.assertIn("Queued: 2.", notice["message"])
+        self.assertIn("working on them: 1.", notice["message"])
+        self.assertEqual((notice["type"], alone["type"]), ("warning", "warning"))
+        self.assertNotIn("Queued", alone["message"])
+        self.assertEqual(moves.mapped("dte_is_queued"), [False, True, True])
+        self.assertFalse(busy.sudo().queued_by)
+
+    def test_what_belongs_to_another_environment_is_not_queued(self):
+        moves = self.post_many(2)
+        moves[0].dte_document_id.sudo().environment = "certification"
+        notice = self.queue(moves)
+        self.assertIn("Queued: 1.", notice["message"])
+        self.assertIn("another environment or under another RUT than the company has now: 1.", notice["message"])
+        self.assertEqual(moves.mapped("dte_is_queued"), [False, True])
+        self.company.sudo().vat = "76543210-3"
+        self.assertNotIn("Queued", self.queue(moves[1])["message"].replace("Not queued", ""))
+
     def test_pressed_twice(self):
         move = self.post()
         self.queue(move)
@@ -164,6 +220,23 @@ class TestAsync(DteCommon):
         with at(18, 31, day=23):
             self.run_job()
         self.assertEqual(late.dte_status, "sent")
+
+    def test_once_a_day_but_again_for_what_was_locked(self):
+        self.company.sudo().write({"dte_send_when": "daily", "dte_send_hour": 0})
+        moves = self.post_many(2)
+        busy = moves[0].dte_document_id
+        documents = type(busy)
+        lock = documents.try_lock_for_update
+        with patch.object(
+            documents,
+            "try_lock_for_update",
+            lambda found, **options: lock(found.browse(set(found.ids) - set(busy.ids))),
+        ):
+            self.run_job()
+        self.assertEqual(moves.mapped("dte_status"), ["to_send", "sent"])
+        self.run_job()
+        self.assertEqual(moves.mapped("dte_status"), ["sent", "sent"])
+        self.assertTrue(self.company.sudo().dte_sent_on)
 
     def test_manual_is_the_default(self):
         move = self.post()

@@ -283,6 +283,14 @@ class TestExchangeIn(ExchangeCommon):
         self.assertEqual(self.document.receiver_state, "discrepancies")
         self.assertFalse(self.move.activity_ids)
 
+    def test_a_file_that_refuses_many_documents_is_one_mail(self):
+        moves = self.move | self.accepted() | self.accepted()
+        told = [("message_type", "=", "user_notification"), ("model", "=", "account.move"), ("res_id", "in", moves.ids)]
+        rows = [customer.result(*self.key(move), code=2, text="No") for move in moves]
+        self.receive(self.answer(*rows))
+        self.assertEqual([len(move.activity_ids) for move in moves], [1, 1, 1])
+        self.assertEqual(self.env["mail.message"].sudo().search_count(told), 1)
+
     def test_an_older_answer_that_comes_late_decides_nothing(self):
         self.receive(self.result(at="2026-10-07T09:00:00"))
         self.receive(self.result(2, "Antes", at="2026-10-06T09:00:00"))

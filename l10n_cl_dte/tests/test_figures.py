@@ -1,10 +1,11 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 from datetime import date, timedelta
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
-from odoo.tools import SQL
+from odoo.tools import SQL, mute_logger
 
 from .common import DteCommon
 
@@ -66,6 +67,24 @@ class TestFigures(DteCommon):
         self.sum_up()
         self.assertEqual((self.figures()["retry"], self.figures()["retry_success"]), (0, 100.0))
 
+    def test_what_is_given_up_late_is_counted_on_that_day(self):
+        self.fault("http_status", service="upload", status=503, count=9)
+        move = self.post()
+        self.send(move)
+        row = self.env["dte.failed.queue"].sudo().search([("move_id", "=", move.id)])
+        row.write({"failed_date": "2026-01-05 12:00:00", "last_retry_date": "2026-01-06 12:00:00"})
+        self.sum_up()
+        self.assertIsNone(self.figures()["retry_success"])
+        row.with_env(self.admin_env).action_abandon()
+        self.assertEqual(row.state, "abandoned")
+        self.sum_up()
+        self.assertEqual(self.figures()["retry_success"], 0.0)
+        ended = self.env["dte.dashboard"]._ended_retries(self.company)
+        self.assertEqual(row.search(ended), row)
+        # A row of the time before this was written down.
+        row.write({"abandoned_date": False, "last_retry_date": fields.Datetime.now()})
+        self.assertEqual(row.search(ended), row)
+
     def test_burn_rate_and_days(self):
         moves = [self.post() for _number in range(4)]
         folios = self.folios("33")
@@ -118,6 +137,27 @@ class TestFigures(DteCommon):
         self.post()
         self.run_job("dte.daily", "_cron_sum_up")
         self.assertEqual(self.env["dte.daily"]._window(self.company, 1).issued, 1)
+
+    def test_one_company_stops_no_other(self):
+        self.post()
+        broken = self.env["res.company"].sudo().create({"name": "Otra"})
+        days = type(self.env["dte.daily"])
+        measure = days._measure
+
+        def fail_for_one(model, company):
+            measure(model, company)
+            if company == broken:
+                model.env.cr.execute("SELECT 1 / 0")
+
+        companies = broken | self.company.sudo()
+        with (
+            patch.object(type(self.env["dte.figures"]), "_companies", lambda model: companies.with_env(model.env)),
+            patch.object(days, "_measure", fail_for_one),
+            mute_logger("odoo.addons.l10n_cl_dte.models.dte_daily", "odoo.sql_db"),
+        ):
+            self.run_job("dte.daily", "_cron_sum_up")
+        self.assertEqual(self.env["dte.daily"]._window(self.company, 1).issued, 1)
+        self.assertFalse(self.env["dte.daily"].sudo().search([("company_id", "=", broken.id)]))
 
     def test_archive(self):
         backup = self.post().dte_document_id.sudo().backup_id

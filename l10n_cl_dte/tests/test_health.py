@@ -173,6 +173,16 @@ class TestHealth(DteCommon, HttpCase):
         document.queued_at = self.ago(hours=3)
         self.check("queue", "error")
 
+    def test_the_age_of_the_queue_is_that_of_its_oldest_wish(self):
+        """An older document that somebody asks for now does not make the queue look young."""
+        older, waiting = self.post().dte_document_id.sudo(), self.post().dte_document_id.sudo()
+        older.signed_at = self.ago(days=2)
+        waiting.queued_at = self.ago(hours=3)
+        older.queued_at = fields.Datetime.now()
+        self.check("queue", "error", "Documents to leave: 2; the first one has waited for 180 minutes")
+        waiting.ask_first = True
+        self.assertEqual(self.get().json()["status"], "ok", "the job of the retries asks first, once an hour")
+
     def test_a_note_that_waits_for_its_invoice_is_no_growing_queue(self):
         first, second = self.post().dte_document_id.sudo(), self.post().dte_document_id.sudo()
         second.write({"queued_at": self.ago(hours=3), "reference_ids": [(4, first.id)]})
@@ -262,6 +272,22 @@ class TestHealth(DteCommon, HttpCase):
         self.assertEqual(self.get().json()["status"], "ok")
         scrub.damaged = 2
         self.check("archive", "error", "Damaged documents in the archive: 2")
+
+    def test_archive_never_checked(self):
+        """Measuring it every night is no check."""
+        backup = self.post().dte_document_id.sudo().backup_id
+        self.make_older(backup, days=4)
+        self.env["dte.daily"].sudo()._sum_up(self.company)
+        self.check("archive", "warning", "not been checked")
+        self.make_older(backup, days=7)
+        self.check("archive", "error", "not been checked")
+        checks = self.env["dte.backup.scrub"].sudo()
+        checks.create({"company_id": self.company.id, "started_at": self.ago(hours=1)})
+        self.check("archive", "error", "not been checked")
+        checks.create(
+            {"company_id": self.company.id, "started_at": self.ago(hours=1), "finished_at": self.ago(hours=1)}
+        )
+        self.assertEqual(self.get().json()["status"], "ok")
 
     def test_an_empty_archive_needs_no_check(self):
         days = self.env["dte.daily"].sudo()
