@@ -34,6 +34,7 @@ RECEPTION = "reception"
 RESULT = "result"
 RECEIPT = "receipt"
 
+_ROW_TAGS = tuple(f"{{*}}{name}" for name in ("RecepcionEnvio", "RecepcionDTE", "ResultadoDTE", "Recibo"))
 _SANTIAGO = ZoneInfo("America/Santiago")
 _RECEIVER = re.compile(rb"<RUTRecep>([^<]*)</RUTRecep>")
 _SET_DIGEST = re.compile(rb"<DigestValue>([^<]*)</DigestValue>")
@@ -110,7 +111,8 @@ class Answer:
     :ivar contact: name, phone and mail of whom to ask, those that are given
     :ivar signed_at: naive Santiago time
     :ivar signature: of the file as a whole
-    :ivar documents: results or receipts; those of an envelope stand in `envelopes`
+    :ivar documents: results or receipts; those of an envelope stand in `envelopes`. No receipts in a file whose
+        signature is not good: theirs were not looked at
     """
 
     root: str
@@ -147,17 +149,14 @@ def read_answer(xml: bytes) -> Answer:
     signed = next((child for child in root if isinstance(child.tag, str)), None)
     if signed is None or xml_parser.local_name(signed) != SIGNED_PARTS[name]:
         raise XmlError("answer_malformed", detail=name)
-    if sum(1 for _row in signed.iter(*_row_tags())) > MAX_ROWS:
+    # Wherever they stand and in whichever namespace: each one costs time.
+    if sum(1 for _row in root.iter(*_ROW_TAGS)) > MAX_ROWS:
         raise XmlError("answer_too_long", limit=MAX_ROWS)
     whole, *receipts = xml_verifier.verify_answer(xml)
     try:
         return _read(name, signed, whole, receipts)
     except (ValueError, OverflowError) as error:
         raise XmlError("answer_malformed", detail=str(error)[:100]) from error
-
-
-def _row_tags() -> list[str]:
-    return [f"{{{SII_NS}}}{name}" for name in ("RecepcionEnvio", "RecepcionDTE", "ResultadoDTE", "Recibo")]
 
 
 def _read(name: str, signed, whole: SignatureReport, receipts: list[SignatureReport]) -> Answer:
@@ -174,7 +173,9 @@ def _read(name: str, signed, whole: SignatureReport, receipts: list[SignatureRep
         signed_at=_moment(_needed(cover, signed_at)),
         signature=whole,
         envelopes=tuple(_envelopes(signed)),
-        documents=tuple(_results(signed) if name == ANSWER_ROOT else _receipts(signed, receipts)),
+        documents=tuple(
+            _results(signed) if name == ANSWER_ROOT else _receipts(signed, receipts) if whole.valid else ()
+        ),
     )
 
 

@@ -20,6 +20,7 @@ import zxingcpp
 
 from .exceptions import SignatureError
 from .text import ENCODING
+from .xml_verifier import cut_elements
 
 ERROR_CORRECTION = "5"
 # Manual, section 1.5: 2 x 5 to 4 x 9 cm.
@@ -37,7 +38,6 @@ _CORRECTION_WORDS = 64
 # Pixels of a module: what is printed must not be made of half pixels, more would only cost time.
 _PIXELS = 2
 
-_TED = re.compile(rb"<TED[\s>].*?</TED>", re.DOTALL)
 _BETWEEN_TAGS = re.compile(rb">\s+<")
 # ISO-8859-1 has no characters there, so the symbol would have to announce another table.
 _UNASSIGNED = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
@@ -62,7 +62,7 @@ def ted_of(xml: bytes) -> bytes:
     :param xml: `<DTE>...</DTE>` in ISO-8859-1, as archived
     :raises SignatureError: `timbre_missing`
     """
-    found = _TED.findall(xml)
+    found = cut_elements(xml, b"TED")
     if len(found) != 1:
         raise SignatureError("timbre_missing")
     return _BETWEEN_TAGS.sub(b"><", found[0])

@@ -29,15 +29,17 @@ from .text import ENCODING
 from .xml_signer import C14N, DS_NS, SII_NS, XSI_NS
 
 _DECLARATION = b'<?xml version="1.0" encoding="ISO-8859-1"?>'
-_PARTS = {name: re.compile(rb"<%s[\s>].*?</%s>" % ((name.encode(),) * 2), re.DOTALL) for name in ("DTE", "Recibo")}
-_TED = re.compile(rb"<TED[\s>].*?</TED>", re.DOTALL)
 _DD = re.compile(rb"<DD(?:\s[^>]*)?>(.*?</DD>)", re.DOTALL)
 _FRMT = re.compile(rb"<FRMT[^>]*>([^<]*)</FRMT>")
 _BETWEEN_TAGS = re.compile(rb">\s+<")
 _PART_TAG = re.compile(rb"<(DTE|Recibo)((?:\s[^>]*)?)>")
-_NAMESPACES = re.compile(rb"""\s+xmlns(?::\w+)?\s*=\s*(?:"[^"]*"|'[^']*')""")
+_NAMESPACES = re.compile(rb"""(?<!\s)\s+xmlns(?::\w+)?\s*=\s*(?:"[^"]*"|'[^']*')""")
 _ALLOWED_TRANSFORMS = frozenset((C14N, f"{DS_NS}enveloped-signature"))
 _MIN_KEY_BITS = 1024
+# Each one takes another pass over what is signed; nobody needs more than C14N and the enveloped signature.
+_MAX_TRANSFORMS = 2
+# A timbre takes some 1,100 bytes; from others it may be written with white space.
+_MAX_TED_BYTES = 16 * 1024
 
 # The namespace declarations that issuers had in scope when they signed a document.
 _CONTEXTS = {
@@ -84,7 +86,26 @@ class TimbreReport:
 
 def split_documents(xml: bytes) -> list[bytes]:
     """Return the `<DTE>` elements of an envelope exactly as they stand in its bytes."""
-    return _PARTS["DTE"].findall(xml)
+    return cut_elements(xml, b"DTE")
+
+
+def cut_elements(xml: bytes, name: bytes) -> list[bytes]:
+    """Return the elements of a name without prefix exactly as they stand in the bytes.
+
+    Each byte is looked at once, whatever anybody writes: a lazy expression would search the rest of the file again for
+    each element that is not closed.
+
+    :param name: of an element that does not hold itself, such as `DTE` or `TED`
+    """
+    opening, closing = re.compile(rb"<%s[\s>]" % name), b"</%s>" % name
+    found, position = [], 0
+    while start := opening.search(xml, position):
+        end = xml.find(closing, start.end())
+        if end < 0:
+            break
+        position = end + len(closing)
+        found.append(xml[start.start() : position])
+    return found
 
 
 def verify_envio(xml: bytes) -> list[SignatureReport]:
@@ -93,25 +114,29 @@ def verify_envio(xml: bytes) -> list[SignatureReport]:
     :param xml: the whole file as received
     :raises XmlError: when it cannot be parsed
     """
-    return _verify_set(xml, "DTE")
+    whole, parts = _verify_set(xml, b"DTE")
+    return [whole, *(verify_dte(part) for part in parts)]
 
 
 def verify_answer(xml: bytes) -> list[SignatureReport]:
-    """Verify the signature of a customer's answer (first report) and of each Recibo in it.
+    """Verify the signature of a customer's answer (first report) and, if that is good, of each Recibo in it.
 
     :param xml: a RespuestaDTE or EnvioRecibos, the whole file as received
     :raises XmlError: when it cannot be parsed
     """
-    return _verify_set(xml, "Recibo")
+    whole, parts = _verify_set(xml, b"Recibo")
+    # What nobody answers for is not worth the time that it may take.
+    return [whole, *(verify_dte(part) for part in parts if whole.valid)]
 
 
-def _verify_set(xml: bytes, part: str) -> list[SignatureReport]:
+def _verify_set(xml: bytes, part: bytes) -> tuple[SignatureReport, list[bytes]]:
+    """Return the report of the whole file, and its parts; none when text and tree do not agree on them."""
     root = xml_parser.parse(xml)
-    whole, parts = _verify(root, "as written"), _PARTS[part].findall(xml)
-    if len(parts) != sum(xml_parser.local_name(element) == part for element in root.iter()):
-        whole = replace(whole, problem="signature_malformed")
+    whole, parts = _verify(root, "as written"), cut_elements(xml, part)
+    if len(parts) != sum(xml_parser.local_name(element) == part.decode() for element in root.iter()):
+        return replace(whole, problem="signature_malformed"), []
     declaration = f'<?xml version="1.0" encoding="{root.getroottree().docinfo.encoding or "UTF-8"}"?>'.encode()
-    return [whole, *(verify_dte(declaration + fragment) for fragment in parts)]
+    return whole, [declaration + fragment for fragment in parts]
 
 
 def verify_dte(xml: bytes) -> SignatureReport:
@@ -179,6 +204,8 @@ def _form_problem(root, children, signature, reference: str) -> str:
         "DigestMethod": {f"{DS_NS}sha1"},
         "Transform": _ALLOWED_TRANSFORMS,
     }
+    if sum(1 for _transform in signature.iter(f"{{{DS_NS}}}Transform")) > _MAX_TRANSFORMS:
+        return "signature_malformed"
     for name, allowed in algorithms.items():
         if any(element.get("Algorithm") not in allowed for element in signature.iter(f"{{{DS_NS}}}{name}")):
             return "signature_algorithm"
@@ -236,9 +263,11 @@ def verify_timbre(dte_xml: bytes, *, simulator_key: rsa.RSAPublicKey | None = No
     """
     root = xml_parser.parse(_in_context(dte_xml, None))
     document = next((child for child in root if isinstance(child.tag, str)), None)
-    found = _TED.findall(dte_xml)
+    found = cut_elements(dte_xml, b"TED")
     if document is None or len(found) != 1:
         return TimbreReport(("timbre_missing",))
+    if len(found[0]) > _MAX_TED_BYTES:
+        return TimbreReport(("timbre_malformed",))
     ted = _BETWEEN_TAGS.sub(b"><", found[0])
     data, signature = _DD.search(ted), _FRMT.search(ted)
     if not data or not signature:

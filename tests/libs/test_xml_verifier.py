@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import time
 from dataclasses import replace
 from datetime import date, datetime, timezone
 
@@ -497,3 +498,41 @@ def test_genuine_data_do_not_cover_for_other_data(dte, ca_key):
     forged = dte.replace(data, b"<X>" + data + b"</X>" + data.replace(b"<MNT>3570<", b"<MNT>1<"))
     forged = forged.replace(b"<MntTotal>3570<", b"<MntTotal>1<")
     assert "timbre_differs" in timbre_problems(forged, ca_key)
+
+
+def in_time(action, seconds=2.0):
+    """Run what took minutes on a file that was made for it."""
+    began = time.perf_counter()
+    result = action()
+    assert time.perf_counter() - began < seconds
+    return result
+
+
+@pytest.mark.parametrize("name", [b"DTE", b"Recibo", b"TED"])
+def test_elements_that_are_not_closed_take_no_time(name):
+    opening, whole = b"<%s>" % name, b"<%s a='1'>x</%s>" % (name, name)
+    assert in_time(lambda: xml_verifier.cut_elements(whole + opening * 60_000, name)) == [whole]
+
+
+def test_elements_are_cut_as_they_stand():
+    xml = b"<a><TED>1</TED><TEDx>2</TEDx><TED\n b='>'>3</TED>4</TED><TED>5"
+    assert xml_verifier.cut_elements(xml, b"TED") == [b"<TED>1</TED>", b"<TED\n b='>'>3</TED>"]
+
+
+def test_white_space_in_a_tag_takes_no_time(dte):
+    wide = dte.replace(b"<DTE", b"<DTE" + b" " * 60_000, 1)
+    assert in_time(lambda: xml_verifier.verify_dte(wide)).valid
+    assert in_time(lambda: xml_verifier.verify_dte(wide.replace(b"<MntTotal>", b"<MntTotal>1"))).problem
+
+
+def test_a_huge_timbre_is_none(dte, ca_key):
+    huge = dte.replace(b"<TED ", b"<TED " + b" " * 20_000, 1).replace(
+        b"</TED>", b"<!--" + b"<FRMT" * 60_000 + b"--></TED>"
+    )
+    assert in_time(lambda: timbre_problems(huge, ca_key)) == ("timbre_malformed",)
+
+
+def test_a_signature_of_many_transforms_is_refused(dte):
+    transform = f'<Transform Algorithm="{xml_verifier.C14N}"></Transform>'.encode()
+    many = dte.replace(b"<Transforms>", b"<Transforms>" + transform * 3)
+    assert problem_of(many) == "signature_malformed"
