@@ -148,6 +148,18 @@ class AccountMoveSend(models.AbstractModel):
                 "error_title": self.env._("%s is not sent to the customer.", document.display_name),
                 "errors": [document.message],
             }
+        else:
+            # Written while the SII decided: the mail takes no paper that is not true any more.
+            invoice._dte_drop_stale_pdf()
+        return result
+
+    @api.model
+    def _hook_invoice_document_after_pdf_report_render(self, invoice, invoice_data):
+        # EXTENDS account: the kept PDF remembers its mark, see `_dte_drop_stale_pdf`
+        result = super()._hook_invoice_document_after_pdf_report_render(invoice, invoice_data)
+        document = invoice.sudo().dte_document_id  # sudo: see _get_alerts
+        if document and invoice_data.get("pdf_attachment_values"):
+            invoice_data["pdf_attachment_values"]["description"] = invoice._dte_print_mark(document)
         return result
 
     @api.model
