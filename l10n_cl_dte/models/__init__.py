@@ -6,6 +6,7 @@ from . import (
     account_move_correct,
     account_move_dte,
     account_move_line,
+    account_move_pdf,
     account_move_portal,
     account_move_print,
     account_move_send,

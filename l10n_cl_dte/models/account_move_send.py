@@ -6,6 +6,8 @@ from odoo import api, models
 from .dte_document import SENDABLE
 
 EDI = "cl_dte"
+# Key of what is sent with an invoice whose document is worth nothing: its error ends the sending on every path.
+NOT_VALID = "cl_dte_not_valid"
 
 
 class AccountMoveSend(models.AbstractModel):
@@ -57,7 +59,7 @@ class AccountMoveSend(models.AbstractModel):
 
         being_corrected = moves.filtered(lambda move: move.sudo().dte_document_id.superseded)
         alert(
-            "cl_dte_not_valid", "danger", of("rejected") | being_corrected,
+            NOT_VALID, "danger", of("rejected") | being_corrected,
             self.env._("The SII rejected the document: correct it and confirm it again before it is sent to anybody."),
         )  # fmt: skip
         alert(
@@ -144,10 +146,23 @@ class AccountMoveSend(models.AbstractModel):
         result = super()._hook_invoice_document_before_pdf_report_render(invoice, invoice_data)
         document = invoice.sudo().dte_document_id  # sudo: see _get_alerts
         if document.superseded or document.state == "rejected":
+            invoice_data[NOT_VALID] = True
             invoice_data["error"] = {
                 "error_title": self.env._("%s is not sent to the customer.", document.display_name),
                 "errors": [document.message],
             }
+        else:
+            # Written while the SII decided: the mail takes no paper that is not true any more.
+            invoice._dte_drop_stale_pdf()
+        return result
+
+    @api.model
+    def _hook_invoice_document_after_pdf_report_render(self, invoice, invoice_data):
+        # EXTENDS account: the kept PDF remembers its mark, see `_dte_drop_stale_pdf`
+        result = super()._hook_invoice_document_after_pdf_report_render(invoice, invoice_data)
+        document = invoice.sudo().dte_document_id  # sudo: see _get_alerts
+        if document and invoice_data.get("pdf_attachment_values"):
+            invoice_data["pdf_attachment_values"]["description"] = invoice._dte_print_mark(document)
         return result
 
     @api.model
@@ -163,6 +178,12 @@ class AccountMoveSend(models.AbstractModel):
             noted._make_due()
             noted._wake_jobs()
         return result
+
+    @api.model
+    def _generate_invoice_fallback_documents(self, invoices_data):
+        # EXTENDS account: whatever else fails is mailed as a pro forma; a document that is not valid is not
+        others = {move: data for move, data in invoices_data.items() if not data.get(NOT_VALID)}
+        return super()._generate_invoice_fallback_documents(others)
 
     @api.model
     def _hook_if_success(self, moves_data, from_cron=False):

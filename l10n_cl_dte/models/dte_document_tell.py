@@ -60,6 +60,7 @@ class DteDocument(models.Model):
         for document in documents:
             document._tell_archive()
             document._tell_invoice()
+            document._tell_paper()
             document._tell_responsible()
             document._tell_notes()
         documents._tell_who_asked()
@@ -82,6 +83,10 @@ class DteDocument(models.Model):
         if move:
             own = self.with_context(lang=move.invoice_user_id.lang or move.company_id.partner_id.lang)
             move._message_log(body=f"{own.display_name}: {own._explain()}")
+
+    def _tell_paper(self):
+        if self.move_id.dte_document_id == self:
+            self.move_id._dte_drop_stale_pdf()
 
     def _tell_responsible(self):
         """Keep one open activity while a person has to act, and close it when not."""

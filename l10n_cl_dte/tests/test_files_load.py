@@ -1,9 +1,14 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 import base64
+from unittest.mock import patch
+
+from psycopg2.errors import SerializationFailure
 
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
+from ..wizards.dte_files_load import MAX_FILES
 from .common import DteCommon, new_rut
 
 
@@ -12,13 +17,19 @@ class TestFilesLoad(DteCommon):
     """A dozen files at once: none stands in the way of another."""
 
     def load(self, files, passphrase="", user=None):
-        env = self.env(user=user or self.admin)
+        wizard = self.chosen(files, passphrase, user)
+        self.press(wizard)
+        return wizard
+
+    def chosen(self, files, passphrase="", user=None):
         listed = [{"name": name, "content": base64.b64encode(content).decode()} for name, content in files.items()]
-        wizard = env["dte.files.load"].create(
+        return self.env(user=user or self.admin)["dte.files.load"].create(
             {"company_id": self.company.id, "files": listed, "passphrase": passphrase}
         )
-        wizard.action_load()
-        return wizard
+
+    def press(self, wizard):
+        with self.committing() as env:
+            wizard.with_env(wizard.env(cr=env.cr)).action_load()
 
     def results(self, wizard):
         return {line.name: line.result for line in wizard.line_ids}
@@ -86,4 +97,36 @@ class TestFilesLoad(DteCommon):
         with self.assertRaises(AccessError):
             wizard.line_ids[0].action_use()
         with self.assertRaisesRegex(UserError, "Choose the files"):
-            wizard.action_load()
+            self.press(wizard)
+
+    def test_keys_are_read_by_nobody_else(self):
+        other = self.dte_user.sudo().copy({"login": "otra", "company_ids": [(6, 0, self.company.ids)]})
+        (self.dte_user.sudo() | other).group_ids += self.env.ref("l10n_cl_dte.group_dte_manager")
+        caf = self.simulator.caf(self.rut, 33, 1001, 1100, name="E")
+        wizard = self.chosen({"a.xml": caf}, "clave", user=self.dte_user)
+        theirs = wizard.with_user(other)
+        self.assertFalse(theirs.search([("id", "=", wizard.id)]))
+        with self.assertRaises(AccessError):
+            theirs.read(["files", "passphrase"])
+        self.press(wizard)
+        with self.assertRaises(AccessError):
+            wizard.line_ids.with_user(other).read(["name"])
+
+    def test_keys_are_gone_whatever_goes_wrong(self):
+        wizard = self.chosen({f"{n}.xml": b"x" for n in range(MAX_FILES + 1)}, "clave")
+        with self.assertRaisesRegex(UserError, "At most"):
+            self.press(wizard)
+        self.assertEqual((wizard.files, wizard.passphrase, wizard.is_done), (False, False, False))
+
+    def test_an_odd_file_stops_no_other(self):
+        caf = self.simulator.caf(self.rut, 33, 1001, 1100, name="E")
+        wizards = self.registry["dte.files.load"]
+        for error, words in ((ZeroDivisionError, "the log"), (SerializationFailure, "Load it again")):
+            with (
+                patch.object(wizards, "_load_certificate", side_effect=error),
+                mute_logger("odoo.addons.l10n_cl_dte.wizards.dte_files_load"),
+            ):
+                wizard = self.load({"odd.pfx": b"\x30x", "caf.xml": caf})
+            self.assertEqual(self.results(wizard)["odd.pfx"], "refused")
+            self.assertNotEqual(self.results(wizard)["caf.xml"], "refused")
+            self.assertIn(words, wizard.line_ids[0].text)

@@ -352,6 +352,35 @@ class TestPrint(DteCommon, HttpCase):
         document.superseded = True
         self.assertIn("REEMPLAZADO", move._dte_sheet()["mark"])
 
+    def test_the_kept_pdf_follows_the_document(self):
+        """Odoo keeps the PDF of the first mail for ever; it may not say for ever what held for an hour."""
+        reports = {"force_report_rendering": True, "lang": "es_CL"}
+        move = self.post().with_context(**reports)
+        send = self.env["account.move.send"].with_context(**reports)
+
+        def kept():
+            return move._get_invoice_legal_documents("pdf", allow_fallback=True)
+
+        def page(file):
+            return " ".join(PdfReader(io.BytesIO(file["content"])).pages[0].extract_text().split())
+
+        send._generate_and_send_invoices(move, sending_methods=[])
+        self.assertTrue(move.invoice_pdf_report_id)
+        name = kept()["filename"]
+        self.assert_on(page(kept()), "PENDIENTE DE ENVÍO AL SII")
+        self.send(move)
+        self.assertFalse(move.invoice_pdf_report_id)
+        self.assertFalse(move.highlight_send_button)
+        self.assertNotIn("PENDIENTE", page(kept()))
+        self.assertEqual(kept()["filename"], name)
+        send._generate_and_send_invoices(move, sending_methods=[])
+        file = move.invoice_pdf_report_id
+        self.ask(move)
+        self.assertEqual((move.dte_status, move.invoice_pdf_report_id), ("accepted", file), "nothing to say anew")
+        move.sudo().dte_document_id._set_state("rejected")
+        move.sudo().dte_document_id._tell()
+        self.assert_on(page(kept()), "DOCUMENTO NO VÁLIDO: RECHAZADO POR EL SII")
+
     def test_draft_is_no_document(self):
         paper = self.print(self.make())
         self.assertEqual(len(paper.pages), 1)

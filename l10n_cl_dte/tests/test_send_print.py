@@ -144,6 +144,18 @@ class TestSendPrint(SendPrintCommon):
             self.env["account.move.send"]._generate_and_send_invoices(move)
         self.assertFalse(move.is_move_sent)
 
+    def test_a_rejected_document_is_not_mailed_as_a_pro_forma_either(self):
+        good, bad = self.accepted(), self.accepted()
+        bad.dte_document_id.sudo()._set_state("rejected")
+        with self.mock_smtplib_connection():
+            self.env["account.move.send"]._generate_and_send_invoices(
+                good | bad, allow_raising=False, allow_fallback_pdf=True, sending_methods=["email"]
+            )
+        self.assertEqual((good.is_move_sent, bad.is_move_sent), (True, False))
+        self.assertIn("is not sent to the customer", bad.message_ids[0].body)
+        self.assertFalse(self.attachments(bad))
+        self.assertTrue(self.attachments(good))
+
     def test_other_states_are_told(self):
         for state, code in (
             ("failed", "cl_dte_failed"),

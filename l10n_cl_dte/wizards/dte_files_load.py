@@ -1,16 +1,20 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 import base64
 import binascii
+import logging
 
 from cryptography import x509
 from psycopg2 import errors as pgerrors
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 from ..libs import caf as caf_lib
 from ..libs.exceptions import ConfigurationError
 from ..models.dte_messages import describe_error
+
+_logger = logging.getLogger(__name__)
 
 MAX_FILES = 200
 MAX_BYTES = 256 * 1024
@@ -22,7 +26,7 @@ class DteFilesLoad(models.TransientModel):
     """Load CAF and certificate files by the dozen: each is checked by itself and none stands in the way of another.
 
     The files hold private keys. They travel in a column of this row, not as attachments whose files stay on the disk
-    for days, and are gone when they were read.
+    for days; only who gave them reads the row, and they are gone from it before they are read.
     """
 
     _name = "dte.files.load"
@@ -36,15 +40,21 @@ class DteFilesLoad(models.TransientModel):
     is_done = fields.Boolean(readonly=True)
 
     def action_load(self):
-        """Load every file that is in order and list what became of each."""
+        """Load every file that is in order and list what became of each. Commits.
+
+        :raises UserError: without files, or with too many; they have to be chosen again
+        """
         self.ensure_one()
         self.env["dte.backup"]._check_manager()
         files, passphrase = self.files or [], self.passphrase or ""
+        # Whatever goes wrong from here on, keys and passphrase do not come back with a rollback.
+        self.write({"files": False, "passphrase": False})
+        self.env["ir.cron"]._commit_progress()
         if not files:
             raise UserError(self.env._("Choose the files first."))
         if len(files) > MAX_FILES:
-            raise UserError(self.env._("At most %s files at once.", MAX_FILES))
-        self.write({"files": False, "passphrase": False, "is_done": True})
+            raise UserError(self.env._("At most %s files at once. Choose fewer of them.", MAX_FILES))
+        self.is_done = True
         self.line_ids = [(0, 0, self._load_one(file, passphrase)) for file in files]
         return self._reopen()
 
@@ -81,6 +91,14 @@ class DteFilesLoad(models.TransientModel):
             return {"name": name, "result": "refused", "text": str(error)}
         except pgerrors.UniqueViolation:
             return {"name": name, "result": "present", "text": self.env._("Somebody else has just loaded it.")}
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            # The request cannot be repeated, as its files are gone.
+            text = self.env._("Something else was written at the same moment. Load it again.")
+            return {"name": name, "result": "refused", "text": text}
+        except Exception:
+            _logger.exception("dte_file_not_loaded company_id=%s", self.company_id.id)
+            text = self.env._("It could not be read, for a reason that the log of the server tells.")
+            return {"name": name, "result": "refused", "text": text}
 
     def _load_caf(self, name: str, content: bytes, _passphrase: str) -> dict:
         same = self._find_same_caf(content)
