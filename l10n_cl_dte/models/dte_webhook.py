@@ -197,3 +197,10 @@ class DteWebhook(models.Model):
             ),
             user_id=responsible.id,
         )
+
+    def _dismiss_person(self):
+        """Close the activity when everything could be told."""
+        self.ensure_one()
+        given_up = [("webhook_id", "=", self.id), ("state", "=", "given_up")]
+        if not self.env["dte.webhook.delivery"].search_count(given_up, limit=1):
+            self.activity_unlink([_ACTIVITY])

@@ -3,6 +3,7 @@ import json
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -143,7 +144,7 @@ class DteWebhookDelivery(models.Model):
         left = progress(remaining=self.search_count(self._due_domain(webhooks)))
         while webhooks and left:
             for webhook in webhooks:
-                if not webhook._is_at_work() or not self._serve(webhook):
+                if not self._serve_safely(webhook):
                     webhooks -= webhook
                 left = progress()
                 if not left:
@@ -166,6 +167,16 @@ class DteWebhookDelivery(models.Model):
         ]
 
     @api.model
+    def _serve_safely(self, webhook) -> bool:
+        """Serve one webhook in its turn; whatever goes wrong stops only this one. See `_serve`."""
+        try:
+            return webhook._is_at_work() and self._serve(webhook)
+        except Exception:
+            _logger.exception("dte_webhook_turn_failed webhook=%s", webhook.id)
+            self.env.cr.rollback()
+            return False
+
+    @api.model
     def _serve(self, webhook) -> bool:
         """Tell one webhook what is due, oldest first; return whether there may be more for it in this run."""
         for _number in range(TURN):
@@ -177,6 +188,8 @@ class DteWebhookDelivery(models.Model):
                 return False
             if not delivery:
                 return False
+            if delivery.state == "given_up":
+                continue
             if not delivery._deliver():
                 return False
             if not self.env["ir.cron"]._commit_progress(1):
@@ -185,12 +198,17 @@ class DteWebhookDelivery(models.Model):
 
     @api.model
     def _claim(self, webhook):
-        """Take the next delivery of a webhook that nobody else has taken. Commits: no lock is held while it is sent."""
+        """Take the next delivery of a webhook that nobody else has taken. Commits: no lock is held while it is sent.
+
+        One whose last attempt came to no end, because the process died or could not write the result, is given up.
+        """
         due = self.search(self._due_domain(webhook), order="id", limit=TURN)
         # Rows of another process are passed over.
         delivery = due.try_lock_for_update(limit=1)
         delivery = delivery.filtered(lambda row: row.state == "pending")
-        if delivery:
+        if delivery.attempts > len(RETRY_MINUTES):
+            delivery._give_up({"problem_code": delivery.problem_code or "webhook_unexpected"})
+        elif delivery:
             now = fields.Datetime.now()
             delivery.write({"attempts": delivery.attempts + 1, "next_attempt_at": now + CLAIM})
             self.env["ir.cron"]._commit_progress()
@@ -222,9 +240,18 @@ class DteWebhookDelivery(models.Model):
         self.write(
             {"state": "delivered", "ended_at": fields.Datetime.now(), "problem_code": False, "http_status": status}
         )
-        if not self.search_count([("webhook_id", "=", webhook.id), ("state", "=", "given_up")], limit=1):
-            webhook.activity_unlink(["l10n_cl_dte.mail_activity_dte"])
+        self._commit_then(webhook._dismiss_person)
         return True
+
+    def _commit_then(self, tell: Callable):
+        """Commit the result, and only then do what follows from it: what fails there must not undo the result."""
+        self.env["ir.cron"]._commit_progress()
+        try:
+            tell()
+            self.env["ir.cron"]._commit_progress()
+        except Exception:
+            _logger.exception("dte_webhook_tell_failed webhook=%s", self.webhook_id.id)
+            self.env.cr.rollback()
 
     def _record_failure(self, code: str, status: int):
         now = fields.Datetime.now()
@@ -234,12 +261,15 @@ class DteWebhookDelivery(models.Model):
         )  # fmt: skip
         values = {"problem_code": code, "http_status": status}
         if self.attempts > len(RETRY_MINUTES):
-            self.write({**values, "state": "given_up", "next_attempt_at": False, "ended_at": now})
-            self.webhook_id._call_person()
+            self._give_up(values)
         else:
             pause = timedelta(minutes=RETRY_MINUTES[self.attempts - 1])
             self.write({**values, "next_attempt_at": now + pause})
-        self.env["ir.cron"]._commit_progress()
+            self.env["ir.cron"]._commit_progress()
+
+    def _give_up(self, values: dict):
+        self.write({**values, "state": "given_up", "next_attempt_at": False, "ended_at": fields.Datetime.now()})
+        self._commit_then(self.webhook_id._call_person)
 
     def action_send_again(self):
         """Begin again with deliveries that were given up."""

@@ -68,7 +68,7 @@ class TestFigures(DteCommon):
         self.assertEqual((self.figures()["retry"], self.figures()["retry_success"]), (0, 100.0))
 
     def test_what_is_given_up_late_is_counted_on_that_day(self):
-        self.fault("http_status", service="upload", status=503, count=9)
+        self.fault("upload_status", status=9, count=1)
         move = self.post()
         self.send(move)
         row = self.env["dte.failed.queue"].sudo().search([("move_id", "=", move.id)])

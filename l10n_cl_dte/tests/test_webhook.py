@@ -226,6 +226,50 @@ class TestWebhook(DteCommon):
         self.deliver()
         self.assertEqual((len(self.receiver.received), len(well.received)), (1, 3))
 
+    def test_what_fails_after_a_delivery_does_not_undo_it(self):
+        self.send(self.post())
+        self.send(self.post())
+        with (
+            patch.object(type(self.webhook), "activity_unlink", side_effect=ValueError),
+            mute_logger("odoo.addons.l10n_cl_dte.models.dte_webhook_delivery"),
+        ):
+            self.deliver()
+        self.assertEqual(self.deliveries().mapped("state"), ["delivered"] * 2)
+        self.wait_for_retry()
+        self.deliver()
+        self.assertEqual(len(self.receiver.received), 2, "each of them once")
+
+    def test_one_whose_result_cannot_be_written_stops_no_other(self):
+        well = Receiver()
+        self.addCleanup(well.stop)
+        self.add(well)
+        self.send(self.post())
+        deliveries = type(self.env["dte.webhook.delivery"])
+        record = deliveries._record_failure
+
+        def fail_for_one(delivery, code, status):
+            record(delivery, code, status)
+            raise ValueError
+
+        self.receiver.answers = [500]
+        with (
+            patch.object(deliveries, "_record_failure", fail_for_one),
+            mute_logger("odoo.addons.l10n_cl_dte.models.dte_webhook_delivery"),
+        ):
+            self.deliver()
+        self.assertEqual((len(self.receiver.received), len(well.received)), (1, 1))
+
+    def test_one_whose_last_attempt_came_to_no_end_is_given_up(self):
+        self.send(self.post())
+        self.send(self.post())
+        first, second = self.deliveries()
+        first.attempts = len(RETRY_MINUTES) + 1
+        self.deliver()
+        self.assertEqual((first | second).mapped("state"), ["given_up", "delivered"])
+        self.assertEqual((first.attempts, first.problem_code), (len(RETRY_MINUTES) + 1, "webhook_unexpected"))
+        self.assertEqual(len(self.receiver.received), 1)
+        self.assertEqual(len(self.webhook.activity_ids), 1)
+
     def test_another_process_has_it(self):
         self.send(self.post())
         self.deliveries().write({"next_attempt_at": fields.Datetime.now() + timedelta(minutes=2), "attempts": 1})
