@@ -2,10 +2,15 @@
 from datetime import timedelta
 from unittest.mock import patch
 
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
 from ..libs import transport
+from ..libs.exceptions import AuthenticationError
+from ..libs.sii_answers import EnvelopeStatus
+from ..libs.sii_soap_client import SiiClient
+from ..wizards.dte_setup_permission import judge
 from .archive import ArchiveCommon
 from .simulated import load_certificate, register_company
 
@@ -112,9 +117,55 @@ class TestSetupChecklist(ArchiveCommon):
         self.press(line)
         self.assertEqual(line.state, "missing")
         self.assertIn("may not act", line.text)
+        again = self.line("login")
+        self.assertEqual((again.state, again.text), ("missing", line.text), "a later look forgets nothing")
         self.company.sudo().dte_simulator_url = "http://127.0.0.1:9"
+        self.assertIn("has not been tried", self.line("login").text)
         self.press(line)
         self.assertEqual(line.state, "warning")
+
+    def test_an_answer_holds_for_its_certificate(self):
+        self.press(self.line("login"))
+        self.company.sudo().write({"dte_environment": "simulator", "dte_sii_office": "OTRA"})
+        self.assertEqual(self.state("login"), "ok", "nothing was changed that it depends on")
+        self.company.sudo().dte_certificate_id = False
+        line = self.line("login")
+        self.assertEqual(line.state, "warning")
+        self.assertIn("has not been tried", line.text)
+
+    def test_a_login_that_fails_later_counts(self):
+        self.press(self.line("login"))
+        later = fields.Datetime.now() + timedelta(minutes=1)
+        self.env["dte.sii.call"].sudo().create(
+            {
+                "company_id": self.company.id, "environment": "simulator", "service": "login",
+                "outcome": "certificate", "called_at": later,
+            }
+        )  # fmt: skip
+        self.assertEqual(self.state("login"), "missing")
+
+    def test_what_the_sii_may_answer(self):
+        for state, err_code, found in (
+            ("-11", "1", "ok"),
+            ("-11", "2", "warning"),
+            ("EPR", "", "ok"),
+            ("106", "", "missing"),
+            ("-3", "", "missing"),
+            ("-6", "", "missing"),
+            ("-10", "", "missing"),
+            ("-13", "", "missing"),
+            ("-4", "", "warning"),
+            ("107", "", "warning"),
+            ("XYZ", "", "warning"),
+        ):
+            with self.subTest(state=state, err_code=err_code):
+                self.assertEqual(judge(EnvelopeStatus(state, "", err_code, ()))[0], found)
+        line = self.line("login")
+        refusal = AuthenticationError("sii_token_refused", sii_code="003", sii_text="TOKEN NO EXISTE")
+        with patch.object(SiiClient, "envelope_status", side_effect=refusal):
+            self.press(line)
+        self.assertEqual(line.state, "warning")
+        self.assertIn("003 TOKEN NO EXISTE", line.text)
 
     def test_document(self):
         """It goes the way of every document, in a journal of its own, and its verdict is shown."""

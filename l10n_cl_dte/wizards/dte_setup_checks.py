@@ -151,25 +151,6 @@ class DteSetupChecks(models.AbstractModel):
         days = (expiry - fields.Datetime.now()).days
         return ("warning" if days < company.dte_alert_certificate_days else "ok"), text
 
-    def _check_login(self, company):
-        """Look at the last login that was logged; only a button asks the SII."""
-        last = self.env["dte.sii.call"].sudo().search(  # sudo: see _run
-            [
-                ("company_id", "=", company.id),
-                ("environment", "=", company.dte_environment),
-                ("service", "=", "login"),
-            ],
-            limit=1,
-        )  # fmt: skip
-        when = format_datetime(self.env, last.called_at, dt_format="short") if last else ""
-        if not last:
-            return "warning", self.env._("Not tried yet.")
-        if last.outcome == "ok":
-            return "ok", self.env._("%s: the SII took the certificate.", when)
-        outcome = dict(last._fields["outcome"]._description_selection(self.env))[last.outcome]
-        state = "missing" if last.outcome == "certificate" else "warning"
-        return state, self.env._("%(date)s: the last login failed (%(outcome)s).", date=when, outcome=outcome)
-
     # -- folios, journal, taxes --
 
     def _check_caf(self, company, dte_type: str):
