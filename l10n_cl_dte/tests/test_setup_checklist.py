@@ -10,6 +10,7 @@ from ..libs import transport
 from ..libs.exceptions import AuthenticationError
 from ..libs.sii_answers import EnvelopeStatus
 from ..libs.sii_soap_client import SiiClient
+from ..wizards.dte_setup_checks import JOBS
 from ..wizards.dte_setup_permission import judge
 from .archive import ArchiveCommon
 from .simulated import load_certificate, register_company
@@ -107,6 +108,46 @@ class TestSetupChecklist(ArchiveCommon):
         self.assertEqual(self.state("archive"), "missing")
         self.company.sudo().dte_archive_url = False
         self.assertEqual(self.state("archive"), "warning")
+
+    def test_incoming_mail(self):
+        company = self.company.sudo()
+        company.dte_mail_alias_name = False
+        company.alias_domain_id = False
+        servers = self.env["fetchmail.server"].sudo()
+        servers.search([]).active = False
+        self.manager.sudo().group_ids += self.env.ref("base.group_system")
+
+        def look(words, state="warning"):
+            line = self.line("mail_in")
+            self.assertEqual(line.state, state)
+            self.assertIn(words, line.text)
+            return line
+
+        line = look("No mail domain")
+        company.alias_domain_id = company.env["mail.alias.domain"].create({"name": f"empresa{company.id}.example"})
+        line = look("no mail address")
+        self.assertEqual(line.action_go()["params"]["field"], "dte_mail_alias_name")
+        company.dte_mail_alias_name = "dte"
+        line = look("No incoming mail server")
+        self.assertEqual(line.action_go()["res_model"], "fetchmail.server")
+        server = servers.create({"name": "Correo", "server_type": "imap", "server": "imap.example"})
+        look("No incoming mail server")
+        server.state = "done"
+        look("Correo", "ok")
+        server.active = False
+        self.env["dte.mail"].sudo().create({"company_id": company.id})
+        look("Mails arrive", "ok")
+
+    def test_every_job_is_looked_at(self):
+        own = [("module", "=", "l10n_cl_dte"), ("model", "=", "ir.cron")]
+        self.assertEqual(sorted(self.env["ir.model.data"].sudo().search(own).mapped("name")), sorted(JOBS))
+        for name in JOBS:
+            cron = self.env.ref(f"l10n_cl_dte.{name}").sudo()
+            cron.active = False
+            line = self.line("jobs")
+            self.assertEqual(line.state, "missing")
+            self.assertIn(cron.name, line.text)
+            cron.active = True
 
     def test_try_now(self):
         line = self.line("login")

@@ -131,7 +131,11 @@ class DteSetupLine(models.TransientModel):
         self._check_administrator()
         return self.env["ir.actions.act_window"]._for_xml_id("base_setup.action_general_configuration")
 
-    _go_mail_in = _go_mail_out
+    def _go_mail_in(self):
+        if not self._company().dte_mail_address:
+            return self._settings("dte_mail_alias_name")
+        self._check_administrator()
+        return self.env["ir.actions.act_window"]._for_xml_id("mail.action_email_server_tree")
 
     def _go_archive(self):
         return self._settings("dte_archive")
