@@ -6,6 +6,8 @@ UPDATE res_company
    SET dte_environment = 'simulator',
        dte_simulator_url = NULL,
        dte_certificate_id = NULL,
+       dte_permission_answer = NULL,
+       dte_permission_asked_at = NULL,
        dte_archive_url = NULL;
 DELETE FROM dte_sii_session;
 UPDATE dte_contingency SET breaker = 'closed', good_probes = 0, probe_at = NULL;

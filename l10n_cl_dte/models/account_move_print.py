@@ -1,5 +1,9 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-"""The paper of an electronic document: everything legal on it is read from the archived bytes, not from the invoice."""
+"""The paper of an electronic document: what it says is read from the archived bytes, not from the invoice.
+
+SII office and resolution are not in them: they come from the company's settings, the resolution of the document's
+environment.
+"""
 
 import base64
 

@@ -2,10 +2,16 @@
 from datetime import timedelta
 from unittest.mock import patch
 
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
 from ..libs import transport
+from ..libs.exceptions import AuthenticationError
+from ..libs.sii_answers import EnvelopeStatus
+from ..libs.sii_soap_client import SiiClient
+from ..wizards.dte_setup_checks import JOBS
+from ..wizards.dte_setup_permission import judge
 from .archive import ArchiveCommon
 from .simulated import load_certificate, register_company
 
@@ -103,6 +109,46 @@ class TestSetupChecklist(ArchiveCommon):
         self.company.sudo().dte_archive_url = False
         self.assertEqual(self.state("archive"), "warning")
 
+    def test_incoming_mail(self):
+        company = self.company.sudo()
+        company.dte_mail_alias_name = False
+        company.alias_domain_id = False
+        servers = self.env["fetchmail.server"].sudo()
+        servers.search([]).active = False
+        self.manager.sudo().group_ids += self.env.ref("base.group_system")
+
+        def look(words, state="warning"):
+            line = self.line("mail_in")
+            self.assertEqual(line.state, state)
+            self.assertIn(words, line.text)
+            return line
+
+        line = look("No mail domain")
+        company.alias_domain_id = company.env["mail.alias.domain"].create({"name": f"empresa{company.id}.example"})
+        line = look("no mail address")
+        self.assertEqual(line.action_go()["params"]["field"], "dte_mail_alias_name")
+        company.dte_mail_alias_name = "dte"
+        line = look("No incoming mail server")
+        self.assertEqual(line.action_go()["res_model"], "fetchmail.server")
+        server = servers.create({"name": "Correo", "server_type": "imap", "server": "imap.example"})
+        look("No incoming mail server")
+        server.state = "done"
+        look("Correo", "ok")
+        server.active = False
+        self.env["dte.mail"].sudo().create({"company_id": company.id})
+        look("Mails arrive", "ok")
+
+    def test_every_job_is_looked_at(self):
+        own = [("module", "=", "l10n_cl_dte"), ("model", "=", "ir.cron")]
+        self.assertEqual(sorted(self.env["ir.model.data"].sudo().search(own).mapped("name")), sorted(JOBS))
+        for name in JOBS:
+            cron = self.env.ref(f"l10n_cl_dte.{name}").sudo()
+            cron.active = False
+            line = self.line("jobs")
+            self.assertEqual(line.state, "missing")
+            self.assertIn(cron.name, line.text)
+            cron.active = True
+
     def test_try_now(self):
         line = self.line("login")
         self.press(line)
@@ -112,9 +158,55 @@ class TestSetupChecklist(ArchiveCommon):
         self.press(line)
         self.assertEqual(line.state, "missing")
         self.assertIn("may not act", line.text)
+        again = self.line("login")
+        self.assertEqual((again.state, again.text), ("missing", line.text), "a later look forgets nothing")
         self.company.sudo().dte_simulator_url = "http://127.0.0.1:9"
+        self.assertIn("has not been tried", self.line("login").text)
         self.press(line)
         self.assertEqual(line.state, "warning")
+
+    def test_an_answer_holds_for_its_certificate(self):
+        self.press(self.line("login"))
+        self.company.sudo().write({"dte_environment": "simulator", "dte_sii_office": "OTRA"})
+        self.assertEqual(self.state("login"), "ok", "nothing was changed that it depends on")
+        self.company.sudo().dte_certificate_id = False
+        line = self.line("login")
+        self.assertEqual(line.state, "warning")
+        self.assertIn("has not been tried", line.text)
+
+    def test_a_login_that_fails_later_counts(self):
+        self.press(self.line("login"))
+        later = fields.Datetime.now() + timedelta(minutes=1)
+        self.env["dte.sii.call"].sudo().create(
+            {
+                "company_id": self.company.id, "environment": "simulator", "service": "login",
+                "outcome": "certificate", "called_at": later,
+            }
+        )  # fmt: skip
+        self.assertEqual(self.state("login"), "missing")
+
+    def test_what_the_sii_may_answer(self):
+        for state, err_code, found in (
+            ("-11", "1", "ok"),
+            ("-11", "2", "warning"),
+            ("EPR", "", "ok"),
+            ("106", "", "missing"),
+            ("-3", "", "missing"),
+            ("-6", "", "missing"),
+            ("-10", "", "missing"),
+            ("-13", "", "missing"),
+            ("-4", "", "warning"),
+            ("107", "", "warning"),
+            ("XYZ", "", "warning"),
+        ):
+            with self.subTest(state=state, err_code=err_code):
+                self.assertEqual(judge(EnvelopeStatus(state, "", err_code, ()))[0], found)
+        line = self.line("login")
+        refusal = AuthenticationError("sii_token_refused", sii_code="003", sii_text="TOKEN NO EXISTE")
+        with patch.object(SiiClient, "envelope_status", side_effect=refusal):
+            self.press(line)
+        self.assertEqual(line.state, "warning")
+        self.assertIn("003 TOKEN NO EXISTE", line.text)
 
     def test_document(self):
         """It goes the way of every document, in a journal of its own, and its verdict is shown."""

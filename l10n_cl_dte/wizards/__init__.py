@@ -12,4 +12,5 @@ from . import (
     dte_secret,
     dte_setup,
     dte_setup_checks,
+    dte_setup_permission,
 )

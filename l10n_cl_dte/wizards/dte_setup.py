@@ -2,13 +2,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..libs.exceptions import DteError
-from ..libs.sii_soap_client import SiiClient
-from ..models.dte_messages import describe_error
-
-# The SII answers a question about an envelope that does not exist only to who may ask for the company.
-NO_TRACK_ID = "1"
-NO_PERMISSION = "106"
 TEST_RECEIVER = "60803000-K"
 # State of a test document that the SII still has to judge.
 OPEN = ("to_send", "sending", "sent", "unknown", "retry", "no_answer", "contingency")
@@ -138,7 +131,11 @@ class DteSetupLine(models.TransientModel):
         self._check_administrator()
         return self.env["ir.actions.act_window"]._for_xml_id("base_setup.action_general_configuration")
 
-    _go_mail_in = _go_mail_out
+    def _go_mail_in(self):
+        if not self._company().dte_mail_address:
+            return self._settings("dte_mail_alias_name")
+        self._check_administrator()
+        return self.env["ir.actions.act_window"]._for_xml_id("mail.action_email_server_tree")
 
     def _go_archive(self):
         return self._settings("dte_archive")
@@ -169,38 +166,6 @@ class DteSetupLine(models.TransientModel):
     def _check_administrator(self):
         if not self.env.user.has_group("base.group_system"):
             raise UserError(self.env._("This is set by an administrator. Ask yours."))
-
-    # -- what asks the SII --
-
-    def _go_login(self):
-        """Log in with the certificate and ask one question for the company; note the answer. Uses the network."""
-        company = self._company().sudo()  # sudo: the manager may try the company's own certificate
-        self.write(dict(zip(("state", "text"), self._try_login(company), strict=True)))
-        return True
-
-    def _try_login(self, company) -> tuple[str, str]:
-        environment = company.dte_environment
-        log = self.env["dte.sii.call"]
-        try:
-            credentials = company._dte_load_credentials()
-            with log._logged(company, environment, "login"):
-                token = SiiClient(company._dte_base_url(environment)).login(credentials)
-            client = SiiClient(company._dte_base_url(environment), lambda _renew: token)
-            with log._logged(company, environment, "envelope_status"):
-                answer = client.envelope_status(company.vat, NO_TRACK_ID)
-        except DteError as error:
-            state = "missing" if error.error_type == "certificate" else "warning"
-            return state, describe_error(self.env, error)
-        if answer.state == NO_PERMISSION:
-            return "missing", self.env._(
-                "The SII took the certificate, but its holder (RUT %s) may not act for the company: give the "
-                "permission at the SII.",
-                credentials.holder_rut,
-            )
-        return "ok", self.env._(
-            "The SII took the certificate of %s just now and lets its holder ask for the company.",
-            credentials.holder_rut,
-        )
 
     # -- the test document --
 

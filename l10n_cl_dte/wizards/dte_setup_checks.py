@@ -1,6 +1,8 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 """What a company needs before it issues, looked up where it is used: nothing is ticked off by hand."""
 
+from datetime import timedelta
+
 from odoo import api, fields, models
 from odoo.tools import LazyTranslate, config, format_date, format_datetime
 
@@ -19,10 +21,13 @@ NEEDED_TYPES = ("33", "61")
 VAT_CODE = 14
 JOBS = (
     "ir_cron_send", "ir_cron_retry", "ir_cron_check_status", "ir_cron_contingency", "ir_cron_alerts",
-    "ir_cron_archive_files", "ir_cron_archive_seal", "ir_cron_archive_scrub", "ir_cron_daily",
+    "ir_cron_archive_files", "ir_cron_archive_seal", "ir_cron_archive_scrub", "ir_cron_archive_cleanup",
+    "ir_cron_exchange", "ir_cron_daily", "ir_cron_webhook",
 )  # fmt: skip
 # A scheduler that works has run the sending job within this time.
 JOB_HOURS = 24
+# Days in which a mail shows that mails arrive, where no server of Odoo's fetches them.
+MAIL_DAYS = 30
 
 # Each check with its name, in the order in which a person goes through them.
 CHECKS = {
@@ -151,25 +156,6 @@ class DteSetupChecks(models.AbstractModel):
         days = (expiry - fields.Datetime.now()).days
         return ("warning" if days < company.dte_alert_certificate_days else "ok"), text
 
-    def _check_login(self, company):
-        """Look at the last login that was logged; only a button asks the SII."""
-        last = self.env["dte.sii.call"].sudo().search(  # sudo: see _run
-            [
-                ("company_id", "=", company.id),
-                ("environment", "=", company.dte_environment),
-                ("service", "=", "login"),
-            ],
-            limit=1,
-        )  # fmt: skip
-        when = format_datetime(self.env, last.called_at, dt_format="short") if last else ""
-        if not last:
-            return "warning", self.env._("Not tried yet.")
-        if last.outcome == "ok":
-            return "ok", self.env._("%s: the SII took the certificate.", when)
-        outcome = dict(last._fields["outcome"]._description_selection(self.env))[last.outcome]
-        state = "missing" if last.outcome == "certificate" else "warning"
-        return state, self.env._("%(date)s: the last login failed (%(outcome)s).", date=when, outcome=outcome)
-
     # -- folios, journal, taxes --
 
     def _check_caf(self, company, dte_type: str):
@@ -235,10 +221,27 @@ class DteSetupChecks(models.AbstractModel):
         )  # fmt: skip
 
     def _check_mail_in(self, company):
-        domain = company.alias_domain_id.name
-        if not domain:
+        address = company.dte_mail_address
+        if not company.alias_domain_id:
             return "warning", self.env._("No mail domain is set: answers of customers and the SII are not read here.")
-        return "ok", domain
+        if not address:
+            return "warning", self.env._(
+                "Electronic documents have no mail address: customers and the SII cannot answer to it. Give them one."
+            )
+        # sudo: see _run
+        servers = self.env["fetchmail.server"].sudo().search([("state", "=", "done")], limit=5)
+        if servers:
+            return "ok", f"{address} ({', '.join(servers.mapped('name'))})"
+        since = fields.Datetime.now() - timedelta(days=MAIL_DAYS)
+        arrived = [("company_id", "=", company.id), ("create_date", ">=", since)]
+        # sudo: see _run
+        if self.env["dte.mail"].sudo().search_count(arrived, limit=1):
+            return "ok", self.env._("%s. Mails arrive.", address)
+        return "warning", self.env._(
+            "%s. No incoming mail server is confirmed and no mail has arrived: set one up, or let your mail server "
+            "hand the mails of this address to Odoo.",
+            address,
+        )
 
     def _check_archive(self, company):
         try:
