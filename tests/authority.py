@@ -128,6 +128,32 @@ def make_certificate(
     return builder.sign(key, hashes.SHA256()), key
 
 
+def make_odd_der(kind: str, rut: str = HOLDER, **options) -> bytes:
+    """A certificate that no authority should issue, in DER: "version", "general name" or "extension twice"."""
+    certificate, key = make_certificate(rut, **options)
+    if kind == "extension twice":
+        der = _with_two_extensions(certificate, key)
+        return der.replace(b"\x06\x03\x2a\x03\x05", b"\x06\x03\x2a\x03\x04")
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    if kind == "version":
+        return der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", 1)
+    # The name that holds the RUT, of type [0], becomes an x400Address, [3].
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.public_bytes()
+    at = der.index(names) + 2
+    return der[:at] + b"\xa3" + der[at + 1 :]
+
+
+def _with_two_extensions(certificate, key) -> bytes:
+    builder = x509.CertificateBuilder(
+        certificate.issuer, certificate.subject, key.public_key(), 1,
+        certificate.not_valid_before_utc.replace(tzinfo=None), certificate.not_valid_after_utc.replace(tzinfo=None),
+    )  # fmt: skip
+    for last in (4, 5):
+        extension = x509.UnrecognizedExtension(x509.ObjectIdentifier(f"1.2.3.{last}"), b"\x05\x00")
+        builder = builder.add_extension(extension, critical=False)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
 def make_pkcs12(passphrase: str, rut: str = HOLDER, *, encryption=None, **options) -> bytes:
     """A .pfx file as a person gets it."""
     certificate, key = make_certificate(rut, **options)

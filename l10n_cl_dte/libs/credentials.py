@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import cached_property
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
@@ -23,6 +24,15 @@ from stdnum.cl import rut as stdnum_rut
 from .exceptions import ConfigurationError
 
 HOLDER_RUT_OID = x509.ObjectIdentifier("1.3.6.1.4.1.8321.1")
+# What an odd certificate raises: several are no ValueError, and most come only when the part in question is read.
+CERTIFICATE_ERRORS = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 _MIN_KEY_BITS = 1024
 
 
@@ -84,7 +94,7 @@ def load_pkcs12(data: bytes, passphrase: str) -> Credentials:
     """
     try:
         key, certificate, _chain = pkcs12.load_key_and_certificates(data, passphrase.encode("utf-8"))
-    except ValueError as error:
+    except CERTIFICATE_ERRORS as error:
         code = "certificate_passphrase_wrong" if _looks_like_pkcs12(data) else "certificate_unreadable"
         raise ConfigurationError(code) from error
     if key is None or certificate is None:
@@ -119,7 +129,7 @@ def load_pem(
         certificate = x509.load_pem_x509_certificate(certificate_pem)
         secret = passphrase.encode("utf-8") if passphrase else None
         key = serialization.load_pem_private_key(key_pem, secret, unsafe_skip_rsa_key_validation=trusted)
-    except (ValueError, TypeError) as error:
+    except CERTIFICATE_ERRORS as error:
         raise ConfigurationError("certificate_unreadable") from error
     return _credentials(certificate, key, holder_rut)
 
@@ -127,15 +137,22 @@ def load_pem(
 def _credentials(certificate, key, holder_rut="") -> Credentials:
     if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < _MIN_KEY_BITS:
         raise ConfigurationError("certificate_key_unsupported")
-    if key.public_key().public_numbers() != certificate.public_key().public_numbers():
+    try:
+        fits = key.public_key().public_numbers() == certificate.public_key().public_numbers()
+        holder_rut = read_holder_rut(certificate) or holder_rut
+    except CERTIFICATE_ERRORS as error:
+        raise ConfigurationError("certificate_unreadable") from error
+    if not fits:
         raise ConfigurationError("certificate_without_key")
-    return Credentials(certificate, key, read_holder_rut(certificate) or holder_rut)
+    return Credentials(certificate, key, holder_rut)
 
 
 def read_holder_rut(certificate: x509.Certificate) -> str:
     """Return the RUT of the certificate's holder, without leading zeros and with a capital K, or "".
 
     The RUT in issuerAltName (OID ...8321.2) is the certification authority's and is not looked at.
+
+    :raises ValueError: when the subject cannot be read; extensions that cannot be are passed over
     """
     for text in (*_alternative_names(certificate), *_serial_numbers(certificate)):
         found = re.fullmatch(r"0*([1-9][0-9]{0,7})-([0-9K])", text.strip().upper().replace(".", ""))
@@ -147,7 +164,7 @@ def read_holder_rut(certificate: x509.Certificate) -> str:
 def _alternative_names(certificate):
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *CERTIFICATE_ERRORS):
         return
     for name in names.get_values_for_type(x509.OtherName):
         if name.type_id == HOLDER_RUT_OID:

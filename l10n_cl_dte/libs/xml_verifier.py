@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from . import xml_parser
 from .caf import Caf, is_authentic, parse_embedded
-from .credentials import read_holder_rut
+from .credentials import CERTIFICATE_ERRORS, read_holder_rut
 from .exceptions import ConfigurationError, SignatureError, XmlError
 from .text import ENCODING
 from .xml_signer import C14N, DS_NS, SII_NS, XSI_NS
@@ -178,17 +178,19 @@ def _verify(root, context: str) -> SignatureReport:
         return SignatureReport(holder, reference, problem)
     try:
         certificate = _certificate(signature)
+        return SignatureReport(
+            holder,
+            reference,
+            _cryptographic_problem(root, signature, certificate),
+            read_holder_rut(certificate),
+            context,
+            certificate.not_valid_before_utc,
+            certificate.not_valid_after_utc,
+        )
     except SignatureError as error:
         return SignatureReport(holder, reference, error.code)
-    return SignatureReport(
-        holder,
-        reference,
-        _cryptographic_problem(root, signature, certificate),
-        read_holder_rut(certificate),
-        context,
-        certificate.not_valid_before_utc,
-        certificate.not_valid_after_utc,
-    )
+    except CERTIFICATE_ERRORS:
+        return SignatureReport(holder, reference, "signature_malformed")
 
 
 def _form_problem(root, children, signature, reference: str) -> str:
@@ -217,7 +219,7 @@ def _certificate(signature) -> x509.Certificate:
     try:
         certificate = x509.load_der_x509_certificate(base64.b64decode("".join(text.split()), validate=True))
         key = certificate.public_key()
-    except (ValueError, binascii.Error) as error:
+    except CERTIFICATE_ERRORS as error:
         raise SignatureError("signature_malformed") from error
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size < _MIN_KEY_BITS:
         raise SignatureError("signature_weak_key")
@@ -229,10 +231,10 @@ def _cryptographic_problem(root, signature, certificate) -> str:
         return "signature_key_mismatch"
     xmlsec.tree.add_ids(root, ["ID"])
     context = xmlsec.SignatureContext()
-    context.key = xmlsec.Key.from_memory(
-        certificate.public_bytes(serialization.Encoding.DER), xmlsec.constants.KeyDataFormatCertDer
-    )
     try:
+        context.key = xmlsec.Key.from_memory(
+            certificate.public_bytes(serialization.Encoding.DER), xmlsec.constants.KeyDataFormatCertDer
+        )
         context.verify(signature)
     except xmlsec.Error:
         return "signature_invalid"

@@ -140,7 +140,7 @@ class _Taken:
         self._answers, self._mail, self._name, self._answer = answers, mail, name, answer
         self._env, self._company, self._sha256 = answers.env, mail.company_id, sha256
 
-    def _find(self, code: str, **params):
+    def _find(self, code: str, /, **params):
         self.findings.append((code, {"file": self._name, **params}))
 
     def take_envelope(self, envelope: exchange_lib.EnvelopeAnswer):

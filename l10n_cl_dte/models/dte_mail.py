@@ -15,6 +15,8 @@ _logger = logging.getLogger(__name__)
 MAX_FILES = 20
 # Mails that were of no use are kept as long as somebody may ask about them.
 KEEP = timedelta(days=90)
+# Until a file that another transaction was in the way of is read once more.
+AGAIN = timedelta(minutes=1)
 
 
 class DteMail(models.Model):
@@ -34,13 +36,15 @@ class DteMail(models.Model):
     company_id = fields.Many2one("res.company", required=True, readonly=True, ondelete="cascade", index=True)
     email_from = fields.Char(string="From", readonly=True)
     state = fields.Selection(
-        [("used", "Used"), ("refused", "Refused"), ("nothing", "Nothing to read")],
+        [("to_read", "To read"), ("used", "Used"), ("refused", "Refused"), ("nothing", "Nothing to read")],
         required=True,
         readonly=True,
         default="nothing",
     )
     findings = fields.Json(readonly=True)
     summary = fields.Text(string="What Came of It", compute="_compute_summary")
+    # Files that another transaction was in the way of: see `_cron_read`.
+    unread_file_ids = fields.Many2many("ir.attachment", string="Files to Read", readonly=True, copy=False)
     answer_ids = fields.One2many("dte.exchange.answer", "mail_id", string="Answers", readonly=True)
 
     @api.depends("findings")
@@ -95,15 +99,63 @@ class DteMail(models.Model):
 
     def _read_files(self, attachments):
         files = [file for file in attachments if isinstance(file.content, bytes) and _looks_like_xml(file)]
-        findings = []
+        findings, unread = [], []
         for file in files[:MAX_FILES]:
-            findings += self._read_file(file.fname[:100], file.content)
+            try:
+                findings += self._read_file(file.fname[:100], file.content)
+            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+                # An incoming mail server does not deliver a mail twice, and this transaction cannot see what changed.
+                unread.append(file)
         if len(files) > MAX_FILES:
             findings.append(("too_many_files", {"limit": MAX_FILES}))
+        if unread:
+            self._keep_unread(unread)
+        self._note(findings)
+
+    def _keep_unread(self, files):
+        self.unread_file_ids = self.env["ir.attachment"].create(
+            [
+                {"name": file.fname[:100], "raw": file.content, "res_model": self._name, "res_id": self.id}
+                for file in files
+            ]
+        )
+        self.env["dte.exchange"]._wake()
+
+    def _note(self, findings: list):
+        """Add what came of files, and deduce the state from all that is known."""
+        findings = [*(self.findings or []), *findings]
         codes = {code for code, _params in findings}
-        used = codes & self._codes_of_use()
-        self.write({"findings": findings, "state": "used" if used else "refused" if findings else "nothing"})
-        _logger.info("dte_mail_taken mail=%s company_id=%s findings=%s", self.id, self.company_id.id, sorted(codes))
+        state = "used" if codes & self._codes_of_use() else "refused" if findings else "nothing"
+        self.write({"findings": findings, "state": "to_read" if self.unread_file_ids else state})
+        _logger.info(
+            "dte_mail_taken mail=%s company_id=%s state=%s findings=%s",
+            self.id, self.company_id.id, self.state, sorted(codes),
+        )  # fmt: skip
+
+    @api.model
+    def _cron_read(self):
+        """Read what could not be read when it came, each mail in a transaction of its own. Commits."""
+        domain = [("state", "=", "to_read")]
+        progress = self.env["ir.cron"]._commit_progress
+        left, seen = progress(remaining=self.search_count(domain)), self.browse()
+        while left and (mail := self.search([*domain, ("id", "not in", seen.ids)], order="id", limit=1)):
+            seen |= mail
+            if mail.try_lock_for_update():
+                mail._read_again()
+            left = progress(1)
+
+    def _read_again(self):
+        findings = []
+        for file in self.unread_file_ids:
+            try:
+                findings += self._read_file(file.name, file.raw or b"")
+            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+                _logger.info("dte_mail_later mail=%s", self.id)
+                continue
+            file.unlink()
+        self._note(findings)
+        if self.unread_file_ids:
+            self.env["dte.exchange"]._wake(at=fields.Datetime.now() + AGAIN)
 
     def _codes_of_use(self) -> set:
         """Return the codes of findings that say that something was taken."""
@@ -118,7 +170,6 @@ class DteMail(models.Model):
                     return [("file_of_nobody", {"file": name, "root": root[:40]})]
                 return reader(self, name, content)
         except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
-            # The gateway delivers the mail again.
             raise
         except XmlError as error:
             return [(error.code, {"file": name})]
@@ -133,7 +184,7 @@ class DteMail(models.Model):
     @api.autovacuum
     def _gc_useless(self):
         """Forget mails that were of no use."""
-        old = [("state", "!=", "used"), ("create_date", "<", fields.Datetime.now() - KEEP)]
+        old = [("state", "in", ("refused", "nothing")), ("create_date", "<", fields.Datetime.now() - KEEP)]
         self.search(old, limit=1000).unlink()
 
 

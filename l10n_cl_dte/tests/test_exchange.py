@@ -5,6 +5,8 @@ import smtplib
 from pathlib import Path
 from unittest.mock import patch
 
+from psycopg2 import errors as pgerrors
+
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
@@ -394,6 +396,30 @@ class TestExchangeIn(ExchangeCommon):
             mail = self.receive(self.result())
             self.assertEqual(self.emails, [])
         self.refuse(mail, "error here")
+
+    def test_a_file_in_the_way_of_another_transaction_is_read_later(self):
+        xml, answers = self.result(), type(self.env["dte.exchange.answer"])
+        take, calls = answers._take, []
+
+        def busy(*args):
+            calls.append(args)
+            if len(calls) in (2, 3):
+                raise pgerrors.SerializationFailure
+            return take(*args)
+
+        with patch.object(answers, "_take", busy):
+            mail = self.receive(self.result(99, number=2), xml)
+            self.assertEqual((mail.state, mail.unread_file_ids.raw), ("to_read", xml))
+            self.assertIn("99", mail.summary)
+            mail._gc_useless()
+            self.run_job("dte.mail", "_cron_read")
+            self.assertEqual((mail.state, len(mail.unread_file_ids)), ("to_read", 1))
+            self.assertFalse(self.document.receiver_state)
+            self.run_job("dte.mail", "_cron_read")
+        self.assertEqual((mail.state, self.document.receiver_state), ("used", "accepted"))
+        self.assertEqual([code for code, _params in mail.findings], ["answer_unknown_code", "answer_taken"])
+        self.assertFalse(mail.unread_file_ids)
+        self.assertIn("_cron_read", self.env.ref("l10n_cl_dte.ir_cron_exchange").sudo().code)
 
     def test_the_schema_refuses(self):
         with self.full_schemas():

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
-from ..libs import xml_verifier
+from ..libs import foreign_document, xml_verifier
 from ..wizards import dte_import
 from .archive import ArchiveCommon
 from .common import new_rut
@@ -147,6 +148,32 @@ class TestImport(ImportCommon):
         self.assertIn("no electronic document", said["other.xml"])
         self.assertIn("cannot be read", said["dte.xml"])
         self.assertIn("cut off", said["cut.xml"])
+
+    def test_one_that_makes_the_code_fail_stops_no_other(self):
+        first, second, third = (self.other.issue(folio) for folio in (1001, 1002, 1003))
+        prove, cut = foreign_document.prove, foreign_document.cut_documents
+
+        def failing(xml, *args):
+            if xml == second:
+                # As a query that fails: what came before must not be lost with it.
+                self.env.cr.execute("SELECT 1 / 0")
+            return prove(xml, *args)
+
+        def unreadable(content):
+            if content == b"odd":
+                raise RuntimeError("odd")
+            return cut(content)
+
+        with (
+            patch.object(foreign_document, "prove", failing),
+            patch.object(foreign_document, "cut_documents", unreadable),
+            mute_logger("odoo.sql_db", "odoo.addons.l10n_cl_dte.wizards.dte_import"),
+        ):
+            wizard = self.press(self.upload({"a.xml": first, "b.xml": second, "c.xml": b"odd", "d.xml": third}))
+        self.assertEqual((self.counts(wizard), wizard.state), ((2, 0, 0, 2), "done"))
+        self.assertIn("error here", self.said(wizard)["b.xml"])
+        self.assertIn("error here", self.said(wizard)["c.xml"])
+        self.assertEqual(sorted(self.documents().mapped("folio")), [1001, 1003])
 
     def test_stamped_by_nobody(self):
         """A document signed by anybody, with a timbre of another CAF authority, proves nothing."""

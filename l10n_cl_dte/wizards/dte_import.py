@@ -1,11 +1,13 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 import io
+import logging
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import LazyTranslate
 
 from ..const import ENVIRONMENTS
@@ -15,6 +17,7 @@ from ..libs.uploaded_files import read_entries
 from ..models.dte_messages import describe
 
 _lt = LazyTranslate(__name__)
+_logger = logging.getLogger(__name__)
 
 # A request may take two or three minutes; what is left is imported when the button is pressed again.
 SECONDS = 75
@@ -67,6 +70,7 @@ REASONS = {
     "caf_forged": _lt("The SII's signature on the folios (CAF) in the timbre is not valid."),
     "caf_does_not_cover": _lt("The folios (CAF) in the timbre do not cover its type and folio."),
     "caf_other_company": _lt("The folios (CAF) in the timbre are of another company."),
+    "unexpected": _lt("It could not be read because of an error here. The log of the server says why. Keep this file."),
 }
 
 
@@ -173,6 +177,11 @@ class DteImport(models.TransientModel):
             work.refused += 1
             work.lines.append(_line(entry.name, "refused", (error.code, error.params)))
             return
+        except Exception:
+            _logger.exception("dte_import_failed file=%r", entry.name[-200:])
+            work.refused += 1
+            work.lines.append(_line(entry.name, "refused", ("unexpected", {})))
+            return
         for number, xml in enumerate(found, start=1):
             name = entry.name if len(found) == 1 else f"{entry.name} ({number})"
             self._import_document(documents, company, name, xml, simulator_key, work)
@@ -180,7 +189,9 @@ class DteImport(models.TransientModel):
     def _import_document(self, documents, company, name: str, xml: bytes, simulator_key, work: _Work):
         work.uncommitted += 1
         try:
-            if documents._import(company, xml, simulator_key):
+            with self.env.cr.savepoint():
+                is_new = documents._import(company, xml, simulator_key)
+            if is_new:
                 work.imported += 1
             else:
                 work.present += 1
@@ -195,6 +206,13 @@ class DteImport(models.TransientModel):
         except XmlError as error:
             work.refused += 1
             work.lines.append(_line(name, "refused", (error.code, error.params)))
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            raise
+        except Exception:
+            # Thousands of others shall not wait for it.
+            _logger.exception("dte_import_failed file=%r", name[-200:])
+            work.refused += 1
+            work.lines.append(_line(name, "refused", ("unexpected", {})))
 
     def _note(self, work: _Work, key: str, position: int | None):
         """Write what was done and where to go on; None when the file was read to its end. Commits."""

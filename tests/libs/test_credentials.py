@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import base64
+import ssl
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -190,3 +191,14 @@ def test_texts_of_the_signature_are_wrapped_base64(signer):
 
 def test_the_private_key_is_not_shown(signer):
     assert "private_key" not in repr(signer)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("version", "certificate_unreadable"), ("general name", ""), ("extension twice", "")]
+)
+def test_an_odd_certificate_is_no_crash(kind, code):
+    data = ssl.DER_cert_to_PEM_cert(authority.make_odd_der(kind)).encode()
+    if code:
+        assert code_of(credentials.load_pem, data, pem(authority.rsa_key(authority.HOLDER))) == code
+    else:
+        assert credentials.load_pem(data, pem(authority.rsa_key(authority.HOLDER))).holder_rut == ""

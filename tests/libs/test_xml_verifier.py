@@ -9,8 +9,10 @@ import re
 import time
 from dataclasses import replace
 from datetime import date, datetime, timezone
+from types import SimpleNamespace
 
 import pytest
+import xmlsec
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from libs import caf, credentials, envio, issue, ted_generator, xml_verifier
@@ -282,6 +284,26 @@ def test_weak_and_strange_keys_are_refused(key, dte, signer):
     text = base64.b64encode(certificate.public_bytes(serialization.Encoding.DER))
     changed = re.sub(rb"<X509Certificate>[^<]*", b"<X509Certificate>" + text, dte)
     assert problem_of(changed) == "signature_weak_key"
+
+
+@pytest.mark.parametrize(
+    ("kind", "problem"), [("version", "signature_malformed"), ("general name", ""), ("extension twice", "")]
+)
+def test_an_odd_certificate_is_no_crash(kind, problem, dte):
+    text = base64.b64encode(authority.make_odd_der(kind))
+    report = xml_verifier.verify_dte(re.sub(rb"<X509Certificate>[^<]*", b"<X509Certificate>" + text, dte))
+    assert (report.problem, report.signer_rut) == (problem, "")
+
+
+def test_a_certificate_that_xmlsec_does_not_read_is_no_crash(dte, monkeypatch):
+    def broken(*_args):
+        raise xmlsec.Error("cannot read certificate")
+
+    # Its classes cannot be changed.
+    names = {name: getattr(xmlsec, name) for name in ("Error", "SignatureContext", "constants", "tree")}
+    stand_in = SimpleNamespace(**names, Key=SimpleNamespace(from_memory=broken))
+    monkeypatch.setattr(xml_verifier, "xmlsec", stand_in)
+    assert problem_of(dte) == "signature_invalid"
 
 
 def test_a_document_of_another_name_with_a_prefix_is_no_crash(dte):
