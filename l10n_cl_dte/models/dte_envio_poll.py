@@ -4,6 +4,7 @@
 import logging
 import random
 import time
+from collections import Counter
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -19,10 +20,34 @@ _logger = logging.getLogger(__name__)
 DISTANCES = (1, 2, 5, 10, 30)
 # Distances vary by this share, so that companies do not ask all at once.
 JITTER = 0.1
+# Later than so long after the upload nothing is asked more often than every so many seconds.
+FRESH = timedelta(hours=1)
+LEAST_SECONDS = 300
+# Kinds of errors after which nothing else can be asked on a line, and how many answers in a row that are none say so.
+SILENT = ("connection", "timeout", "certificate")
+IN_A_ROW = 3
 # Read at a time; each is committed by itself.
 SLICE = 200
 # An envelope that waits so long has its result mail asked for once more.
 MAIL_AFTER = timedelta(hours=24)
+
+
+class _Run:
+    """What one run of the job knows about lines, which are pairs of a company and an environment."""
+
+    def __init__(self):
+        self.clients = {}
+        self.away = set()
+        self._unanswered = Counter()
+
+    def note(self, line: tuple, problem: str | None):
+        """Leave a line alone for the rest of the run when it does not answer.
+
+        :param problem: the kind of error that a question had, None when it was answered
+        """
+        self._unanswered[line] = self._unanswered[line] + 1 if problem == "unavailable" else 0
+        if problem in SILENT or self._unanswered[line] >= IN_A_ROW:
+            self.away.add(line)
 
 
 class DteEnvio(models.Model):
@@ -68,7 +93,12 @@ class DteEnvio(models.Model):
         setting = self.company_id.dte_poll_minutes
         minutes = DISTANCES[polls] if polls < len(DISTANCES) else setting
         seconds = 60 * minutes * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, protects nothing
+        if polls >= len(DISTANCES) or (polls and not self._is_fresh()):
+            seconds = max(seconds, LEAST_SECONDS)
         return fields.Datetime.now() + timedelta(seconds=round(seconds))
+
+    def _is_fresh(self) -> bool:
+        return fields.Datetime.now() < (self.first_attempted_at or self.create_date) + FRESH
 
     def _is_too_old(self) -> bool:
         first = self.first_attempted_at or self.create_date
@@ -111,13 +141,13 @@ class DteEnvio(models.Model):
         """
         began = time.monotonic()
         _logger.info("dte_polling_job_started")
-        clients, away = {}, set()
+        run = _Run()
         asked, errors = self.browse(), 0
         own = Domain("company_id", "=", company.id) if company is not None else Domain.TRUE
         progress = self.env["ir.cron"]._commit_progress
-        left = progress(remaining=self.search_count(own & self._poll_domain(away, asked)))
+        left = progress(remaining=self.search_count(own & self._poll_domain(run.away, asked)))
         while left and (
-            due := self.search(own & self._poll_domain(away, asked), order="next_poll_date, id", limit=SLICE)
+            due := self.search(own & self._poll_domain(run.away, asked), order="next_poll_date, id", limit=SLICE)
         ):
             _logger.info("pending_dtes_found envios=%s", len(due))
             for row in due:
@@ -125,16 +155,15 @@ class DteEnvio(models.Model):
                 envio = row.with_prefetch()
                 asked |= envio
                 line = (envio.company_id.id, envio.environment)
-                if line in away:
+                if line in run.away:
                     continue
-                answered, silent = envio._poll_safely(clients)
-                errors += not answered
-                if silent:
-                    away.add(line)
+                problem = envio._poll_safely(run.clients)
+                errors += bool(problem)
+                run.note(line, problem)
                 left = progress(1)
                 if not left:
                     break
-        following = self.search(own & self._waiting_domain(away), order="next_poll_date, id", limit=1)
+        following = self.search(own & self._waiting_domain(run.away), order="next_poll_date, id", limit=1)
         if following:
             self._wake_poller(following.company_id, max(following.next_poll_date, fields.Datetime.now()))
         progress(remaining=0)
@@ -161,10 +190,10 @@ class DteEnvio(models.Model):
         due = self._waiting_domain(away) & Domain("next_poll_date", "<=", fields.Datetime.now())
         return due & Domain("id", "not in", asked.ids)
 
-    def _poll_safely(self, clients: dict) -> tuple[bool, bool]:
+    def _poll_safely(self, clients: dict) -> str | None:
         """Ask about one envelope; an answer that does not come costs no other one its turn.
 
-        :return: whether it was answered, and whether nothing else can be asked on this line now
+        :return: the kind of error, None when it was answered
         """
         _logger.info("polling_dte_status envio=%s track_id=%s", self.id, self.track_id)
         try:
@@ -176,17 +205,17 @@ class DteEnvio(models.Model):
         except DteError as error:
             _logger.warning("sii_status_query_failed envio=%s reason=%s", self.id, error)
             self._put_off()
-            return False, error.error_type in ("connection", "timeout", "certificate")
+            return error.error_type or "unknown"
         except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
             _logger.info("sii_status_query_later envio=%s", self.id)
             self.env.cr.rollback()
-            return False, False
+            return "concurrency"
         except Exception:
             _logger.exception("sii_status_query_failed envio=%s", self.id)
             # Left due, it would be asked about again and again.
             self._put_off()
-            return False, False
-        return True, False
+            return "unknown"
+        return None
 
     def _put_off(self):
         """Forget what was not committed and ask later. Commits."""
@@ -199,12 +228,14 @@ class DteEnvio(models.Model):
             self.env.cr.rollback()
 
     def _poll_in_vain(self):
-        """Ask again after the same distance: the SII said nothing about this envelope."""
-        if self.try_lock_for_update() and self.state == "sent":
-            if self._is_too_old():
-                self._stop_waiting()
-            else:
-                self.write({"polled_at": fields.Datetime.now(), "next_poll_date": self._moment_after(self.polls)})
+        """Ask again after the same distance, in the first hour: the SII said nothing about this envelope."""
+        if not self.try_lock_for_update() or self.state != "sent":
+            return
+        if self._is_too_old():
+            self._stop_waiting()
+            return
+        step = self.polls if self._is_fresh() else max(self.polls, len(DISTANCES))
+        self.write({"polled_at": fields.Datetime.now(), "next_poll_date": self._moment_after(step)})
 
     def _ask_for_mail(self, clients: dict, until: float):
         """Let the SII mail the result once more, once, when a day has passed without a verdict. Commits.

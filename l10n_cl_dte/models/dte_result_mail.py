@@ -17,7 +17,6 @@ FILES = 5
 # However many mails come, the SII is not asked about the same envelope more often than this: soon after the upload,
 # and later.
 SOON, LATER = timedelta(minutes=1), timedelta(minutes=5)
-FRESH = timedelta(hours=1)
 
 
 class DteResultMail(models.AbstractModel):
@@ -185,8 +184,7 @@ class DteEnvio(models.Model):
     def _poll_soon(self):
         """Let the job ask about the envelope now, because something says that the SII has made up its mind."""
         now = fields.Datetime.now()
-        first = self.first_attempted_at or self.create_date
-        distance = SOON if now < first + FRESH else LATER
+        distance = SOON if self._is_fresh() else LATER
         moment = max(now, self.polled_at + distance) if self.polled_at else now
         # A lock means that it is being asked about now.
         if not self.try_lock_for_update() or self.state != "sent":

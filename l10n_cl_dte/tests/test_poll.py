@@ -62,10 +62,55 @@ class TestPoll(DteCommon):
         move = self.sent()
         move.dte_document_id.sudo().envio_id.polls = 5
         self.poll()
-        self.assertAlmostEqual(self.minutes_until(move), 5, delta=0.7)
+        self.assertAlmostEqual(self.minutes_until(move), 5.25, delta=0.35)
         with self.assertRaises(IntegrityError), mute_logger("odoo.sql_db"):
             self.company.sudo().dte_poll_minutes = 4
             self.env.flush_all()
+
+    def test_never_under_five_minutes_after_the_first_hour(self):
+        self.company.sudo().dte_poll_minutes = 5
+        move = self.sent()
+        envio = move.dte_document_id.sudo().envio_id
+        with patch("odoo.addons.l10n_cl_dte.models.dte_envio_poll.random.uniform", min):
+            self.assertLess((envio._moment_after(2) - fields.Datetime.now()).total_seconds(), 290)
+            self.wait(minutes=61)
+            for polls in range(1, 8):
+                left = envio._moment_after(polls) - fields.Datetime.now()
+                self.assertGreaterEqual(left.total_seconds(), 299, polls)
+
+    def test_without_an_answer_it_is_asked_as_seldom_as_with_one(self):
+        move = self.sent()
+        unanswered = NotDelivered("sii_question_failed", error_type="unavailable")
+        with patch.object(SiiClient, "envelope_status", side_effect=unanswered), mute_logger(POLL_LOG):
+            self.poll()
+            self.assertLess(self.minutes_until(move), 2)
+            self.wait(minutes=61)
+            self.poll()
+        self.assertGreater(self.minutes_until(move), 50)
+
+    def test_answers_that_are_none(self):
+        """After three in a row nothing else is asked on this line; an answer in between begins anew."""
+        for _number in range(6):
+            self.sent()
+        unanswered = NotDelivered("sii_question_failed", error_type="unavailable")
+
+        def questions(*fails):
+            outcomes, real = iter(fails), SiiClient.envelope_status
+
+            def status(*args):
+                if next(outcomes):
+                    raise unanswered
+                return real(*args)
+
+            with (
+                patch.object(SiiClient, "envelope_status", autospec=True, side_effect=status) as asked,
+                mute_logger(POLL_LOG),
+            ):
+                self.poll()
+            return asked.call_count
+
+        self.assertEqual(questions(*[True] * 6), 3)
+        self.assertEqual(questions(True, True, False, True, True, False), 6)
 
     def test_nothing_is_asked_before_its_time(self):
         self.sent()
