@@ -122,7 +122,7 @@ class TestFilesLoad(DteCommon):
         except UserError as error:
             self.assertIn("At most", str(error))
         self.env.invalidate_all()
-        self.assertEqual((wizard.files, wizard.passphrase, wizard.is_done), (False, False, False))
+        self.assertEqual((bool(wizard.files), wizard.passphrase, wizard.is_done), (False, False, False))
 
     def test_an_odd_file_stops_no_other(self):
         caf = self.simulator.caf(self.rut, 33, 1001, 1100, name="E")
