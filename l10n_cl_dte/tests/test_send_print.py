@@ -147,8 +147,17 @@ class TestSendPrint(SendPrintCommon):
     def test_a_rejected_document_is_not_mailed_as_a_pro_forma_either(self):
         good, bad = self.accepted(), self.accepted()
         bad.dte_document_id.sudo()._set_state("rejected")
-        with self.mock_smtplib_connection():
-            self.env["account.move.send"]._generate_and_send_invoices(
+
+        def pro_forma(_self, move, data):
+            values = {"name": "proforma.pdf", "raw": b"%PDF-1.4", "res_model": move._name, "res_id": move.id}
+            data["proforma_pdf_attachment_values"] = values
+
+        send = self.env["account.move.send"]
+        with (
+            self.mock_smtplib_connection(),
+            patch.object(type(send), "_prepare_invoice_proforma_pdf_report", pro_forma),
+        ):
+            send._generate_and_send_invoices(
                 good | bad, allow_raising=False, allow_fallback_pdf=True, sending_methods=["email"]
             )
         self.assertEqual((good.is_move_sent, bad.is_move_sent), (True, False))
