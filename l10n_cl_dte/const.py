@@ -34,3 +34,5 @@ GUARD_ENVIO = 1_144_407_041
 GUARD_SEAL = 1_144_407_042
 # One envelope of held documents at a time. The second key is the contingency.
 GUARD_DRAIN = 1_144_407_043
+# One process at a time asks about an envelope's verdict. The second key is the envelope.
+GUARD_POLL = 1_144_407_044

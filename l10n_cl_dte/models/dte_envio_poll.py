@@ -11,8 +11,10 @@ from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
+from ..const import GUARD_POLL
 from ..libs.exceptions import DteError
 from .dte_envio_status import ASK_SECONDS
+from .guard import advisory_guard
 
 _logger = logging.getLogger(__name__)
 
@@ -26,6 +28,8 @@ LEAST_SECONDS = 300
 # Kinds of errors after which nothing else can be asked on a line, and how many answers in a row that are none say so.
 SILENT = ("connection", "timeout", "certificate")
 IN_A_ROW = 3
+# What another process was asking about is looked at so much later, should that process have died.
+LOOK_AGAIN = timedelta(minutes=2)
 # Read at a time; each is committed by itself.
 SLICE = 200
 # An envelope that waits so long has its result mail asked for once more.
@@ -33,11 +37,18 @@ MAIL_AFTER = timedelta(hours=24)
 
 
 class _Run:
-    """What one run of the job knows about lines, which are pairs of a company and an environment."""
+    """What one run of the job knows. Lines are pairs of a company and an environment.
+
+    :ivar away: lines that do not answer
+    :ivar seen: ids of all envelopes that had their turn; some of them were `asked` about, and some are `busy`, because
+        another process is asking about them
+    """
 
     def __init__(self):
         self.clients = {}
         self.away = set()
+        self.seen, self.asked, self.busy = [], [], []
+        self.errors = 0
         self._unanswered = Counter()
 
     def note(self, line: tuple, problem: str | None):
@@ -45,6 +56,7 @@ class _Run:
 
         :param problem: the kind of error that a question had, None when it was answered
         """
+        self.errors += bool(problem)
         self._unanswered[line] = self._unanswered[line] + 1 if problem == "unavailable" else 0
         if problem in SILENT or self._unanswered[line] >= IN_A_ROW:
             self.away.add(line)
@@ -134,7 +146,8 @@ class DteEnvio(models.Model):
     def _ask_due(self, company=None) -> int:
         """Ask about every envelope whose time has come, one commit each; one bad answer stops nobody.
 
-        Safe beside itself: who comes second to an envelope finds it answered.
+        Safe beside itself: two processes never ask about the same envelope at the same moment, and who comes second
+        finds it answered.
 
         :param company: the only one whose envelopes are asked about; all by default
         :return: how many were asked about
@@ -142,53 +155,72 @@ class DteEnvio(models.Model):
         began = time.monotonic()
         _logger.info("dte_polling_job_started")
         run = _Run()
-        asked, errors = self.browse(), 0
         own = Domain("company_id", "=", company.id) if company is not None else Domain.TRUE
         progress = self.env["ir.cron"]._commit_progress
-        left = progress(remaining=self.search_count(own & self._poll_domain(run.away, asked)))
-        while left and (
-            due := self.search(own & self._poll_domain(run.away, asked), order="next_poll_date, id", limit=SLICE)
-        ):
+        left = progress(remaining=self.search_count(own & self._poll_domain(run)))
+        while left and (due := self.search(own & self._poll_domain(run), order="next_poll_date, id", limit=SLICE)):
             _logger.info("pending_dtes_found envios=%s", len(due))
             for row in due:
                 # Alone: every commit empties the cache, and the whole slice would be read again for each of them.
                 envio = row.with_prefetch()
-                asked |= envio
-                line = (envio.company_id.id, envio.environment)
-                if line in run.away:
+                run.seen.append(envio.id)
+                if (envio.company_id.id, envio.environment) in run.away:
                     continue
-                problem = envio._poll_safely(run.clients)
-                errors += bool(problem)
-                run.note(line, problem)
+                envio._take_turn(run)
                 left = progress(1)
                 if not left:
                     break
-        following = self.search(own & self._waiting_domain(run.away), order="next_poll_date, id", limit=1)
-        if following:
-            self._wake_poller(following.company_id, max(following.next_poll_date, fields.Datetime.now()))
+        self._wake_for_the_rest(run, own)
         progress(remaining=0)
+        asked = self.browse(run.asked)
         _logger.info(
             "dte_polling_job_completed total_dtes=%s updated=%s errors=%s duration_seconds=%.1f",
             sum(asked.mapped("document_count")),
             len(asked.filtered(lambda envio: envio.state != "sent")),
-            errors,
+            run.errors,
             time.monotonic() - began,
         )
         return len(asked)
 
     @api.model
-    def _waiting_domain(self, away) -> Domain:
+    def _wake_for_the_rest(self, run: _Run, own: Domain):
+        now = fields.Datetime.now()
+        waiting = own & self._waiting_domain(run) & Domain("id", "not in", run.busy)
+        following = self.search(waiting, order="next_poll_date, id", limit=1)
+        if following:
+            self._wake_poller(following.company_id, max(following.next_poll_date, now))
+        for company in self.browse(run.busy).company_id:
+            self._wake_poller(company, now + LOOK_AGAIN)
+
+    @api.model
+    def _waiting_domain(self, run: _Run) -> Domain:
         domain = Domain("state", "=", "sent") & Domain("next_poll_date", "!=", False)
         domain &= self.env["dte.contingency"]._answering_domain()
-        for company_id, environment in away:
+        for company_id, environment in run.away:
             domain &= ~(Domain("company_id", "=", company_id) & Domain("environment", "=", environment))
         return domain
 
     @api.model
-    def _poll_domain(self, away, asked) -> Domain:
-        """Return what is due on lines that answer, and was not asked about in this run."""
-        due = self._waiting_domain(away) & Domain("next_poll_date", "<=", fields.Datetime.now())
-        return due & Domain("id", "not in", asked.ids)
+    def _poll_domain(self, run: _Run) -> Domain:
+        """Return what is due on lines that answer, and had no turn in this run."""
+        due = self._waiting_domain(run) & Domain("next_poll_date", "<=", fields.Datetime.now())
+        return due & Domain("id", "not in", run.seen)
+
+    def _is_due(self) -> bool:
+        due = self.next_poll_date
+        return self.state == "sent" and bool(due) and due <= fields.Datetime.now()
+
+    def _take_turn(self, run: _Run):
+        """Ask about one envelope, unless another process does so or has done it since it was read. Commits."""
+        with advisory_guard(self.env.registry, GUARD_POLL, self.id) as free:
+            if not free:
+                run.busy.append(self.id)
+                return
+            # What another process has recorded is not seen before this transaction ends.
+            self.env["ir.cron"]._commit_progress()
+            if self._is_due():
+                run.asked.append(self.id)
+                run.note((self.company_id.id, self.environment), self._poll_safely(run.clients))
 
     def _poll_safely(self, clients: dict) -> str | None:
         """Ask about one envelope; an answer that does not come costs no other one its turn.

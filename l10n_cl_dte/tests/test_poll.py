@@ -1,4 +1,5 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+from contextlib import contextmanager
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -129,6 +130,44 @@ class TestPoll(DteCommon):
             self.company.sudo().dte_poll_minutes = 5
             self.poll()
         self.assertEqual(asked.call_count, 3)
+
+    def test_what_another_process_has_asked_about_is_left_alone(self):
+        """The slice was read before it did."""
+        for _number in range(3):
+            self.sent()
+        real = SiiClient.envelope_status
+
+        def status(*args):
+            with self.registry.cursor() as other:
+                other.execute(
+                    "UPDATE dte_envio SET next_poll_date = now() AT TIME ZONE 'UTC' + interval '1 h'"
+                    " WHERE company_id = %s",
+                    [self.company.id],
+                )
+            return real(*args)
+
+        with patch.object(SiiClient, "envelope_status", autospec=True, side_effect=status) as asked:
+            self.poll()
+        self.assertEqual(asked.call_count, 1)
+
+    def test_what_another_process_is_asking_about_is_left_alone(self):
+        """It is looked at again soon, should that process die."""
+        moves = [self.sent() for _number in range(2)]
+        busy = moves[0].dte_document_id.sudo().envio_id
+        job = self.env.ref("l10n_cl_dte.ir_cron_check_status").sudo()
+        self.env["ir.cron.trigger"].sudo().search([("cron_id", "=", job.id)]).unlink()
+
+        @contextmanager
+        def guard(registry, _guard, row_id):
+            yield row_id != busy.id
+
+        with patch("odoo.addons.l10n_cl_dte.models.dte_envio_poll.advisory_guard", guard), self.questions() as asked:
+            self.poll()
+        self.assertEqual([call.args[2] for call in asked.call_args_list], [moves[1].dte_track_id])
+        self.assertLess(self.minutes_until(moves[0]), 0, "its time is not changed")
+        calls = self.env["ir.cron.trigger"].sudo().search([("cron_id", "=", job.id)]).mapped("call_at")
+        self.assertGreater(min(calls), fields.Datetime.now() + timedelta(minutes=1), "no run after the other meanwhile")
+        self.assertLess(min(calls), fields.Datetime.now() + timedelta(minutes=3))
 
     def test_a_silent_sii_is_asked_once(self):
         """The other envelopes of the line wait for the next run; none loses its place."""

@@ -1,5 +1,6 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-"""The job that asks about many envelopes is killed in the middle: nothing that it learnt is lost, nothing asked twice.
+"""The job that asks about many envelopes is killed in the middle, or runs twice at once: nothing that it learnt is
+lost, nothing asked twice.
 
 DTE_POLL_ENVELOPES=2000 runs it with as many as one company may have after a day; sending them takes minutes, so the
 suite takes fewer, more than the job reads at a time.
@@ -51,11 +52,11 @@ class Poller:
         variables["DTE_SIMULATOR_URL"] = self.url
         return databases.run_script(self.env, self.database, HERE / name, self.log, **variables)
 
-    def begin(self):
+    def begin(self, name="", **variables):
         """Start the job in a process of its own; return the thread that waits for it, and the files it writes."""
-        pid_file, result = self.folder / "pid", self.folder / "seconds"
+        pid_file, result = self.folder / f"pid{name}", self.folder / f"result{name}"
         pid_file.unlink(missing_ok=True)
-        variables = {"PID_FILE": str(pid_file), "RESULT_FILE": str(result)}
+        variables |= {"PID_FILE": str(pid_file), "RESULT_FILE": str(result)}
         thread = threading.Thread(target=self.run_script, args=["run_polls.py"], kwargs=variables)
         thread.start()
         return thread, pid_file, result
@@ -104,6 +105,26 @@ def kill_when(poller, count):
     assert not thread.is_alive()
 
 
+def test_two_at_once(poller):
+    """Beside the scheduler a queue may ask too: never about the same envelope, and none is forgotten."""
+    go = poller.folder / "go"
+    both = [poller.begin(name, GO_FILE=str(go)) for name in ("1", "2")]
+    until = time.monotonic() + PATIENCE
+    while not all(pid_file.exists() for _thread, pid_file, _result in both):
+        assert time.monotonic() < until, poller.log.read_text()
+        time.sleep(0.05)
+    go.touch()
+    for thread, _pid_file, _result in both:
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    asked = poller.asked()
+    assert (len(asked), max(asked.values())) == (ENVELOPES, 1)
+    counts = [json.loads(result.read_text()) for _thread, _pid_file, result in both]
+    assert sum(counts) == ENVELOPES
+    assert min(counts), "only one was at work, so nothing was tried"
+    assert poller.states() == {"accepted": ENVELOPES}
+
+
 def time_limit():
     lines = dict(line.split(" = ") for line in ODOO_CONF.read_text().splitlines() if " = " in line)
     return float(lines["limit_time_real_cron"])
@@ -141,4 +162,5 @@ def test_killed_in_the_middle(poller):
     assert poller.states() == {"accepted": ENVELOPES}
     last = poller.asked()
     assert sum(last.values()) - sum(asked.values()) == states["sent"], "who has a verdict is not asked about again"
-    assert poller.rows("SELECT count(*) FROM dte_document WHERE told IS NOT TRUE") == [(0,)]
+    [(untold,)] = poller.rows("SELECT count(*) FROM dte_document WHERE told IS NOT TRUE")
+    assert untold <= 1, "only the one whose process died after its verdict, which is told by the sending job"
