@@ -17,6 +17,7 @@ from cryptography.x509.oid import NameOID
 
 ISSUER = "76543210-3"
 HOLDER = "11111111-1"
+CA_NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Autoridad de Prueba")])
 SHA1 = hashes.SHA1()  # noqa: S303
 
 
@@ -105,8 +106,9 @@ def make_certificate(
     in_issuer: str = "",
     san_arc: str = "1",
     subject_key=None,
+    self_signed: bool = False,
 ) -> tuple[x509.Certificate, rsa.RSAPrivateKey]:
-    """A person's certificate, self-signed; `subject_key` puts a public key in it that is not the signer's."""
+    """A person's certificate, in the name of an authority; `subject_key` puts a key in it that is not the signer's."""
     key = key or rsa_key(rut)
     attributes = [x509.NameAttribute(NameOID.COMMON_NAME, "Persona de Prueba")]
     if in_subject:
@@ -115,7 +117,7 @@ def make_certificate(
     builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
-        .issuer_name(subject)
+        .issuer_name(subject if self_signed else CA_NAME)
         .public_key(subject_key or key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(not_before)

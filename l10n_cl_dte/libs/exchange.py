@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from . import xml_parser, xml_verifier
@@ -28,6 +28,9 @@ SIGNED_PARTS = {ANSWER_ROOT: "Resultado", RECEIPTS_ROOT: "SetRecibos"}
 # An answer about the largest envelope, 2,000 documents, has less than this.
 MAX_BYTES = 4 * 1024 * 1024
 MAX_ROWS = 2000
+
+# How far the clock of a customer may be ahead: a date in the future would be the last word for ever.
+_AHEAD = timedelta(days=1)
 
 # What an answer is about.
 RECEPTION = "reception"
@@ -75,7 +78,8 @@ class DocumentAnswer:
     :ivar code: EstadoRecepDTE or EstadoDTE, "" in a receipt
     :ivar text: the customer's words; the place in a receipt
     :ivar signer_rut: who signs a receipt, "" otherwise
-    :ivar problem: of the receipt's own signature, "" when it is good
+    :ivar problem: of the receipt's own signature, as in `Answer.signature`, or `receipt_other_signer` when its
+        certificate is not that of `signer_rut`; "" when it is good
     """
 
     kind: str
@@ -110,7 +114,8 @@ class Answer:
     :ivar recipient_rut: RutRecibe, their issuer
     :ivar contact: name, phone and mail of whom to ask, those that are given
     :ivar signed_at: naive Santiago time
-    :ivar signature: of the file as a whole
+    :ivar signature: of the file as a whole; besides what `xml_verifier` finds its problem may be
+        `signature_self_signed`, `signature_in_future`, or `signature_outside_validity` of its certificate
     :ivar documents: results or receipts; those of an envelope stand in `envelopes`. No receipts in a file whose
         signature is not good: theirs were not looked at
     """
@@ -135,10 +140,11 @@ def root_of(xml: bytes) -> str:
     return xml_parser.local_name(parse_tolerant(xml))
 
 
-def read_answer(xml: bytes) -> Answer:
+def read_answer(xml: bytes, now: datetime) -> Answer:
     """Read a RespuestaDTE or EnvioRecibos with what is known of its signatures.
 
     :param xml: the file as it came
+    :param now: naive Santiago time
     :raises XmlError: `answer_other_file`, `answer_malformed`, `answer_too_long`, or a code of parsing
     """
     root = xml_parser.parse(xml, max_bytes=MAX_BYTES)
@@ -154,29 +160,47 @@ def read_answer(xml: bytes) -> Answer:
         raise XmlError("answer_too_long", limit=MAX_ROWS)
     whole, *receipts = xml_verifier.verify_answer(xml)
     try:
-        return _read(name, signed, whole, receipts)
+        return _read(name, signed, whole, receipts, now)
     except (ValueError, OverflowError) as error:
         raise XmlError("answer_malformed", detail=str(error)[:100]) from error
 
 
-def _read(name: str, signed, whole: SignatureReport, receipts: list[SignatureReport]) -> Answer:
+def _read(name: str, signed, whole: SignatureReport, receipts: list[SignatureReport], now: datetime) -> Answer:
     cover = xml_parser.find_local(signed, "Caratula")
     if cover is None:
         raise ValueError("Caratula")
     contact = (xml_parser.text_of(cover, tag) for tag in ("NmbContacto", "FonoContacto", "MailContacto"))
-    signed_at = "TmstFirmaResp" if name == ANSWER_ROOT else "TmstFirmaEnv"
+    signed_at = _moment(_needed(cover, "TmstFirmaResp" if name == ANSWER_ROOT else "TmstFirmaEnv"))
+    whole = replace(whole, problem=_signature_problem(whole, signed_at, now))
+    documents = _results(signed)
+    if name == RECEIPTS_ROOT:
+        documents = _receipts(signed, receipts, now) if whole.valid else ()
     return Answer(
         root=name,
         responder_rut=_needed(cover, "RutResponde"),
         recipient_rut=_needed(cover, "RutRecibe"),
         contact=tuple(filter(None, contact)),
-        signed_at=_moment(_needed(cover, signed_at)),
+        signed_at=signed_at,
         signature=whole,
         envelopes=tuple(_envelopes(signed)),
-        documents=tuple(
-            _results(signed) if name == ANSWER_ROOT else _receipts(signed, receipts) if whole.valid else ()
-        ),
+        documents=tuple(documents),
     )
+
+
+def _signature_problem(report: SignatureReport, signed_at: datetime, now: datetime) -> str:
+    """Return what is wrong with a signature or with who made it when.
+
+    Whether the authority of the certificate exists is not known here: there is no list of those that the SII admits.
+    """
+    if report.problem:
+        return report.problem
+    if report.self_signed:
+        return "signature_self_signed"
+    if signed_at > now + _AHEAD:
+        return "signature_in_future"
+    if not report.valid_from <= signed_at.replace(tzinfo=_SANTIAGO) <= report.valid_to:
+        return "signature_outside_validity"
+    return ""
 
 
 def _children(element, name: str) -> list:
@@ -206,7 +230,7 @@ def _results(signed) -> Iterator[DocumentAnswer]:
         yield _document(row, RESULT, "TipoDTE", code=_code(row, "EstadoDTE"), text=text)
 
 
-def _receipts(signed, reports: list[SignatureReport]) -> Iterator[DocumentAnswer]:
+def _receipts(signed, reports: list[SignatureReport], now: datetime) -> Iterator[DocumentAnswer]:
     rows = _children(signed, "Recibo")
     if len(rows) != len(reports):
         raise ValueError("Recibo")
@@ -215,9 +239,13 @@ def _receipts(signed, reports: list[SignatureReport]) -> Iterator[DocumentAnswer
         document = next((child for child in row if isinstance(child.tag, str)), None)
         if document is None or xml_parser.local_name(document) != "DocumentoRecibo":
             raise ValueError("DocumentoRecibo")
+        signer_rut = _needed(document, "RutFirma")
+        problem = _signature_problem(report, _moment(_needed(document, "TmstFirmaRecibo")), now)
+        if not problem and report.signer_rut != signer_rut.lstrip("0").upper():
+            problem = "receipt_other_signer"
         yield _document(
             document, RECEIPT, "TipoDoc", text=xml_parser.text_of(document, "Recinto")[:80],
-            signer_rut=_needed(document, "RutFirma"), problem=report.problem,
+            signer_rut=signer_rut, problem=problem,
         )  # fmt: skip
 
 

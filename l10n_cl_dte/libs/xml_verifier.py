@@ -60,6 +60,8 @@ class SignatureReport:
         `signature_algorithm`, `signature_key_mismatch`, `signature_weak_key` or `signature_invalid`
     :ivar signer_rut: RUT in the certificate, "" when it has none
     :ivar context: which namespaces the signed digest was made with
+    :ivar issuer: whom the certificate names as its authority, RFC 4514; nobody verified that
+    :ivar self_signed: the certificate names its holder as its authority
     """
 
     holder: str
@@ -69,6 +71,8 @@ class SignatureReport:
     context: str = ""
     valid_from: datetime | None = None
     valid_to: datetime | None = None
+    issuer: str = ""
+    self_signed: bool = False
 
     @property
     def valid(self) -> bool:
@@ -186,6 +190,8 @@ def _verify(root, context: str) -> SignatureReport:
             context,
             certificate.not_valid_before_utc,
             certificate.not_valid_after_utc,
+            certificate.issuer.rfc4514_string(),
+            certificate.issuer == certificate.subject,
         )
     except SignatureError as error:
         return SignatureReport(holder, reference, error.code)

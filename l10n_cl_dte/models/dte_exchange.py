@@ -166,7 +166,8 @@ class DteExchange(models.Model):
 
     @api.model
     def _cron_send(self):
-        """Mail what is due, each in transactions of its own. Commits."""
+        """Read answers that are left, then mail what is due, each in transactions of its own. Commits."""
+        self.env["dte.mail"]._cron_read()
         now = fields.Datetime.now()
         domain = [("state", "=", "to_send"), "|", ("retry_at", "=", False), ("retry_at", "<=", now)]
         progress = self.env["ir.cron"]._commit_progress

@@ -20,7 +20,8 @@ class DteExchangeAnswer(models.Model):
     """What a customer answered about one document: signed, and matched in receiver, date and total.
 
     It never changes the document's state: only the SII accepts or rejects, and a claim is made there. A certificate
-    says who signed, and anybody may own one: whether that person speaks for the customer is for a reader to judge.
+    says who signed, and anybody may own one, or make one in the name of an authority: whether that is so, and whether
+    that person speaks for the customer, is for a reader to judge.
     """
 
     _name = "dte.exchange.answer"
@@ -48,6 +49,11 @@ class DteExchangeAnswer(models.Model):
     signer_rut = fields.Char(string="Signed By", readonly=True, help="RUT in the certificate that signed the file.")
     receipt_signer_rut = fields.Char(
         string="Receipt Signed By", readonly=True, help="RUT that the receipt names as its signer."
+    )
+    signer_issuer = fields.Char(
+        string="Certificate Issued By",
+        readonly=True,
+        help="As the certificate says. Whether that authority issued it, and the SII admits it, is not verified.",
     )
     contact = fields.Char(readonly=True)
     signed_at = fields.Datetime(string="Answered On", required=True, readonly=True)
@@ -89,7 +95,7 @@ class DteExchangeAnswer(models.Model):
         :return: findings as (code, params), see `dte_exchange_messages`
         :raises XmlError: when it cannot be read
         """
-        answer = exchange_lib.read_answer(xml)
+        answer = exchange_lib.read_answer(xml, mail.company_id._dte_now())
         if self.env["dte.schema.set"]._refuses(xml, _SCHEMAS[answer.root]):
             return [("answer_refused_by_schema", {"file": name})]
         if not answer.signature.valid:
@@ -174,6 +180,9 @@ class _Taken:
 
     def take_document(self, told: exchange_lib.DocumentAnswer):
         about = {"type": told.dte_type, "folio": told.folio}
+        if told.problem == "receipt_other_signer":
+            self._find("receipt_other_signer", rut=told.signer_rut, **about)
+            return
         if told.problem:
             self.findings.append(("receipt_forged", {**about, "reason": told.problem}))
             return
@@ -229,6 +238,7 @@ class _Taken:
                 "text": text or False,
                 "responder_rut": answer.responder_rut,
                 "signer_rut": answer.signature.signer_rut or False,
+                "signer_issuer": answer.signature.issuer[:200] or False,
                 "receipt_signer_rut": receipt_signer_rut or False,
                 "contact": ", ".join(answer.contact) or False,
                 "signed_at": signed_at,

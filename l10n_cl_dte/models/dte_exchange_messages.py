@@ -43,6 +43,9 @@ SIGNATURES = {
     "signature_key_mismatch": _lt("its key is not the one in its certificate"),
     "signature_weak_key": _lt("its key is too short"),
     "signature_invalid": _lt("the content was changed after it was signed"),
+    "signature_self_signed": _lt("its certificate was issued by nobody but its holder"),
+    "signature_in_future": _lt("it is dated in the future"),
+    "signature_outside_validity": _lt("its certificate was not valid at the moment that it names"),
 }
 
 # What came of a mail, and why a file in it was not used.
@@ -55,6 +58,10 @@ FINDINGS = {
     "answer_forged": _lt("%(file)s is signed badly (%(reason)s): it was not used. It may be forged."),
     "receipt_forged": _lt(
         "The receipt for type %(type)s folio %(folio)s is signed badly (%(reason)s): it was not used. It may be forged."
+    ),
+    "receipt_other_signer": _lt(
+        "The receipt for type %(type)s folio %(folio)s names %(rut)s as its signer, but the certificate is not of that "
+        "person: it was not used."
     ),
     "answer_refused_by_schema": _lt("%(file)s does not fit the SII's schema: it was not used."),
     "answer_other_company": _lt("%(file)s answers documents of %(rut)s, which is not this company."),

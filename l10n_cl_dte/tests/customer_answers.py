@@ -101,12 +101,12 @@ def result(*document, code=0, text="Aceptado") -> str:
     )
 
 
-def receipt(*document, credentials, signer="11111111-1", place="Bodega Ñuñoa") -> str:
+def receipt(*document, credentials, signer="", place="Bodega Ñuñoa", at="2026-10-06T09:00:00") -> str:
     """Recibo of (type, folio, date, issuer, receiver, total), signed on its own."""
     signed = (
         f'<DocumentoRecibo ID="T{document[0]}F{document[1]}">{_key("TipoDoc", *document)}<Recinto>{place}</Recinto>'
-        f"<RutFirma>{signer}</RutFirma><Declaracion>{DECLARATION}</Declaracion>"
-        "<TmstFirmaRecibo>2026-10-06T09:00:00</TmstFirmaRecibo></DocumentoRecibo>"
+        f"<RutFirma>{signer or credentials.holder_rut}</RutFirma><Declaracion>{DECLARATION}</Declaracion>"
+        f"<TmstFirmaRecibo>{at}</TmstFirmaRecibo></DocumentoRecibo>"
     )
     return f'<Recibo version="1.0">{signed}{signature(signed, credentials)}</Recibo>'
 

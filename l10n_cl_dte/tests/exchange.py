@@ -32,7 +32,7 @@ class ExchangeCommon(DteCommon, MockSmtplibCase):
 
     @classmethod
     def signer(cls, rut):
-        content, passphrase = cls.simulator.certificate(rut, "Firmante del Cliente")
+        content, passphrase = cls.simulator.certificate(rut, "Firmante del Cliente", **{"from": "2026-01-01T00:00:00"})
         return credentials_lib.load_pkcs12(base64.b64decode(content), passphrase)
 
     def accepted(self, **values):

@@ -306,7 +306,8 @@ class TestExchangeIn(ExchangeCommon):
         row = customer.receipt(*self.key(self.move), credentials=self.buyer)
         self.receive(customer.receipts("88888888-8", self.rut, [row], self.buyer))
         self.assertEqual(str(self.document.goods_acknowledged_at), "2026-10-06 12:05:00")
-        self.assertEqual(self.document.answer_ids.receipt_signer_rut, "11111111-1")
+        self.assertEqual(self.document.answer_ids.receipt_signer_rut, "12345678-5")
+        self.assertIn("CN=", self.document.answer_ids.signer_issuer)
         self.assertEqual(self.document.answer_ids.text, "Bodega Ñuñoa")
         self.assertFalse(self.document.receiver_state)
 
@@ -345,6 +346,15 @@ class TestExchangeIn(ExchangeCommon):
         row = customer.receipt(*self.key(self.move), credentials=self.buyer).replace("Bodega", "Galpon")
         mail = self.receive(customer.receipts("88888888-8", self.rut, [row], self.buyer))
         self.refuse(mail, "receipt for type 33 folio .* is signed badly")
+
+    def test_who_signs_a_receipt_is_who_it_says(self):
+        row = customer.receipt(*self.key(self.move), credentials=self.buyer, signer="11111111-1")
+        mail = self.receive(customer.receipts("88888888-8", self.rut, [row], self.buyer))
+        self.refuse(mail, "names 11111111-1 as its signer")
+
+    def test_moments_that_cannot_be(self):
+        self.refuse(self.receive(self.result(at="2099-01-01T00:00:00")), "dated in the future")
+        self.refuse(self.receive(self.result(at="2025-12-31T00:00:00")), "certificate was not valid at the moment")
 
     def test_another_receiver_answers(self):
         self.refuse(self.receive(self.result(responder="77777777-7")), "issued to somebody else")
@@ -415,11 +425,10 @@ class TestExchangeIn(ExchangeCommon):
             self.run_job("dte.mail", "_cron_read")
             self.assertEqual((mail.state, len(mail.unread_file_ids)), ("to_read", 1))
             self.assertFalse(self.document.receiver_state)
-            self.run_job("dte.mail", "_cron_read")
+            self.run_job("dte.exchange", "_cron_send")
         self.assertEqual((mail.state, self.document.receiver_state), ("used", "accepted"))
         self.assertEqual([code for code, _params in mail.findings], ["answer_unknown_code", "answer_taken"])
         self.assertFalse(mail.unread_file_ids)
-        self.assertIn("_cron_read", self.env.ref("l10n_cl_dte.ir_cron_exchange").sudo().code)
 
     def test_the_schema_refuses(self):
         with self.full_schemas():

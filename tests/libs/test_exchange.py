@@ -18,6 +18,7 @@ from tests.libs.customer import answers as customer
 from tests.libs.documents import CUSTOMER, SIGNED_AT, make_dte, make_line
 
 COVER = envio.Caratula(authority.ISSUER, authority.HOLDER, date(2014, 8, 22), 80, SIGNED_AT, receiver_rut=CUSTOMER)
+NOW = datetime.fromisoformat("2026-10-07T09:00:00")
 DOCUMENT = (33, 7, "2026-10-05", authority.ISSUER, CUSTOMER, 3570)
 KEY = {
     "dte_type": 33, "folio": 7, "issue_date": date(2026, 10, 5), "issuer_rut": authority.ISSUER,
@@ -47,9 +48,13 @@ def receipts(buyer):
     return customer.receipts(CUSTOMER, authority.ISSUER, [customer.receipt(*DOCUMENT, credentials=buyer)], buyer)
 
 
+def read(xml, now=NOW):
+    return exchange.read_answer(xml, now)
+
+
 def refusal(xml):
     with pytest.raises(XmlError) as caught:
-        exchange.read_answer(xml)
+        read(xml)
     return caught.value.code
 
 
@@ -75,11 +80,12 @@ def test_a_document_goes_to_its_receiver_only(dte, signer, receiver, code):
 
 def test_a_commercial_result_is_read(result, schemas):
     assert schemas.validate(result, ANSWER_SCHEMA) == []
-    answer = exchange.read_answer(result)
+    answer = read(result)
     assert (answer.root, answer.responder_rut, answer.recipient_rut) == ("RespuestaDTE", CUSTOMER, authority.ISSUER)
     assert answer.contact == ("Señora Muñoz", "dte@cliente.example")
     assert answer.signed_at == datetime.fromisoformat("2026-10-06T09:00:00")
     assert (answer.signature.valid, answer.signature.signer_rut) == (True, "12345678-5")
+    assert answer.signature.issuer == "CN=Autoridad de Prueba"
     assert answer.documents == (
         exchange.DocumentAnswer(exchange.RESULT, **KEY, code="2", text="No corresponde el año"),
     )
@@ -90,7 +96,7 @@ def test_a_reception_is_read(buyer, schemas):
     rows = [customer.reception("SetDoc12", documents=[(*DOCUMENT, 0, "Recibido")], digest="YWJj")]
     xml = customer.answer(CUSTOMER, authority.ISSUER, rows, buyer)
     assert schemas.validate(xml, ANSWER_SCHEMA) == []
-    (envelope,) = exchange.read_answer(xml).envelopes
+    (envelope,) = read(xml).envelopes
     assert (envelope.set_id, envelope.digest, envelope.code) == ("SetDoc12", "YWJj", "0")
     assert envelope.text == "Envío recibido conforme"
     assert envelope.documents == (exchange.DocumentAnswer(exchange.RECEPTION, **KEY, code="0", text="Recibido"),)
@@ -98,25 +104,25 @@ def test_a_reception_is_read(buyer, schemas):
 
 def test_receipts_are_read(receipts, schemas):
     assert schemas.validate(receipts, RECEIPTS_SCHEMA) == []
-    answer = exchange.read_answer(receipts)
+    answer = read(receipts)
     assert answer.signature.valid
     assert answer.documents == (
-        exchange.DocumentAnswer(exchange.RECEIPT, **KEY, text="Bodega Ñuñoa", signer_rut="11111111-1"),
+        exchange.DocumentAnswer(exchange.RECEIPT, **KEY, text="Bodega Ñuñoa", signer_rut="12345678-5"),
     )
 
 
 def test_what_was_touched_is_not_valid(result, receipts):
     touched = result.replace(b"<EstadoDTE>2<", b"<EstadoDTE>0<")
-    assert exchange.read_answer(touched).signature.problem == "signature_invalid"
+    assert read(touched).signature.problem == "signature_invalid"
     touched = receipts.replace(b"Bodega", b"Galpon")
-    answer = exchange.read_answer(touched)
+    answer = read(touched)
     assert (answer.signature.problem, answer.documents) == ("signature_invalid", ())
 
 
 def test_a_receipt_signed_by_nobody_in_a_good_set_is_told(buyer):
     row = customer.receipt(*DOCUMENT, credentials=buyer)
     forged = row.replace("Bodega", "Galpon")
-    answer = exchange.read_answer(customer.receipts(CUSTOMER, authority.ISSUER, [row, forged], buyer))
+    answer = read(customer.receipts(CUSTOMER, authority.ISSUER, [row, forged], buyer))
     # Two elements with one ID: neither can be told from the other.
     assert [document.problem for document in answer.documents] == ["", "signature_invalid"]
 
@@ -125,16 +131,60 @@ def test_what_stands_outside_of_the_signed_part_is_not_read(result):
     inside = result[result.index(b"<Resultado ") : result.index(b"</Resultado>") + len(b"</Resultado>")]
     other = inside.replace(b"<EstadoDTE>2<", b"<EstadoDTE>0<").replace(b'ID="R1"', b'ID="R2"')
     before = result.replace(b"<Resultado ", other + b"<Resultado ", 1)
-    assert not exchange.read_answer(before).signature.valid
+    assert not read(before).signature.valid
     after = result.replace(b"</Resultado><Signature", b"</Resultado>" + other + b"<Signature")
-    answer = exchange.read_answer(after)
+    answer = read(after)
     assert (answer.signature.valid, answer.documents[0].code) == (False, "2")
 
 
 def test_a_signature_is_needed(result):
     start = result.index(b"<Signature ")
     xml = result[:start] + result[result.index(b"</Signature>") + len(b"</Signature>") :]
-    assert exchange.read_answer(xml).signature.problem == "signature_missing"
+    assert read(xml).signature.problem == "signature_missing"
+
+
+def signature_problems(buyer, at="2026-10-06T09:00:00", now=NOW):
+    """Return the problem of an answer signed at a moment, and of a receipt that says so in a good set."""
+    answer = customer.answer(CUSTOMER, authority.ISSUER, [customer.result(*DOCUMENT)], buyer, at=at)
+    good = credentials.load_pem(*authority.make_pem("12345678-5"))
+    row = customer.receipt(*DOCUMENT, credentials=buyer, at=at)
+    receipts = read(customer.receipts(CUSTOMER, authority.ISSUER, [row], good))
+    return read(answer, now).signature.problem, receipts.documents[0].problem
+
+
+def test_a_certificate_in_the_name_of_its_holder_is_worth_nothing(buyer):
+    assert signature_problems(buyer) == ("", "")
+    own = credentials.load_pem(*authority.make_pem("12345678-5", self_signed=True))
+    assert signature_problems(own) == ("signature_self_signed",) * 2
+
+
+@pytest.mark.parametrize(
+    ("at", "problem"),
+    [
+        ("2026-10-08T08:59:59", ""),
+        ("2026-10-08T09:00:01", "signature_in_future"),
+        ("2099-01-01T00:00:00", "signature_in_future"),
+        ("9999-12-31T23:59:59", "signature_in_future"),
+        ("2025-12-31T20:59:59", "signature_outside_validity"),
+        ("2025-12-31T21:00:00", ""),
+        ("0001-01-01T00:00:00", "signature_outside_validity"),
+    ],
+)
+def test_moments_that_cannot_be(at, problem, buyer):
+    assert signature_problems(buyer, at) == (problem, problem)
+
+
+def test_an_expired_certificate_signs_nothing(buyer):
+    late = datetime.fromisoformat("2028-01-01T00:00:00")
+    assert signature_problems(buyer, "2027-12-31T20:00:00", late)[0] == ""
+    assert signature_problems(buyer, "2027-12-31T22:00:00", late)[0] == "signature_outside_validity"
+
+
+@pytest.mark.parametrize(("told", "problem"), [("012345678-5", ""), ("11111111-1", "receipt_other_signer")])
+def test_a_receipt_is_signed_by_whom_it_names(told, problem, buyer):
+    row = customer.receipt(*DOCUMENT, credentials=buyer, signer=told)
+    (document,) = read(customer.receipts(CUSTOMER, authority.ISSUER, [row], buyer)).documents
+    assert (document.problem, document.signer_rut) == (problem, told)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +223,7 @@ def test_a_file_of_openings_takes_no_time(receipts, filler):
     """A lazy expression for `<Recibo ...</Recibo>` takes a minute for half a megabyte, and an hour for four."""
     hidden = filler % (b"<Recibo>" * 60_000)
     xml = receipts.replace(b"</EnvioRecibos>", hidden + b"</EnvioRecibos>")
-    assert len(in_time(lambda: exchange.read_answer(xml)).documents) == 1
+    assert len(in_time(lambda: read(xml)).documents) == 1
 
 
 def test_receipts_of_any_namespace_are_counted(receipts):
@@ -183,7 +233,7 @@ def test_receipts_of_any_namespace_are_counted(receipts):
 
 def test_receipts_of_a_file_that_nobody_signed_are_not_verified(receipts, monkeypatch):
     monkeypatch.setattr(xml_verifier, "verify_dte", lambda _xml: pytest.fail("verified"))
-    assert not exchange.read_answer(receipts.replace(b"Bodega", b"Galpon")).signature.valid
+    assert not read(receipts.replace(b"Bodega", b"Galpon")).signature.valid
 
 
 def test_the_root_tells_what_a_file_is(result, receipts):
@@ -198,4 +248,4 @@ def test_moments_with_a_zone_become_those_of_santiago(buyer):
     xml = customer.answer(
         CUSTOMER, authority.ISSUER, [customer.result(*DOCUMENT)], buyer, at="2026-10-06T12:00:00.250Z"
     )
-    assert exchange.read_answer(xml).signed_at == datetime.fromisoformat("2026-10-06T09:00:00")
+    assert read(xml).signed_at == datetime.fromisoformat("2026-10-06T09:00:00")
