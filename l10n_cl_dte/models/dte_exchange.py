@@ -332,6 +332,10 @@ class DteExchange(models.Model):
         # OVERRIDE mail: a customer's system answers each document with a mail of its own
         return None
 
+    def message_post(self, **kwargs):
+        # EXTENDS mail: what a customer signed is kept as it came
+        return super().message_post(**self._dte_with_files_as_sent(kwargs))
+
     def message_update(self, msg_dict, update_vals=None):
         # EXTENDS mail: an answer that was sent as a reply
         self.env["dte.mail"].message_new(msg_dict, {"company_id": self.company_id.id})

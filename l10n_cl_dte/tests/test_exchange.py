@@ -11,6 +11,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..libs import exchange as exchange_lib
 from ..libs import xml_verifier, xsd_validator
 from ..models import dte_exchange
 from . import customer_answers as customer
@@ -309,6 +310,33 @@ class TestExchangeIn(ExchangeCommon):
             with self.subTest(mime=mime):
                 mail = self.receive(("respuesta.xml", xml, mime))
                 self.assertEqual(mail.state, "used", mail.summary)
+
+    def test_the_bytes_are_kept_as_they_were_sent(self):
+        xml = self.result(2, "Año ñandú")
+        mail = self.receive(xml, ("foto.png", b"\x89PNG", "image/png"))
+        self.assertEqual(mail.message_ids.attachment_ids.sorted("id").mapped("raw"), [xml, b"\x89PNG"])
+        catchall, sent = self.mailbox.replace("dte@", "todo@"), self.sent["Message-Id"]
+        self.receive(xml, to=catchall, In_Reply_To=sent, References=sent)
+        self.assertIn(xml, self.document.exchange_ids.message_ids.attachment_ids.mapped("raw"))
+
+    def test_other_addresses_of_the_same_mail_get_all_files(self):
+        name = self.mailbox.replace("dte@", "personas@")
+        self.env(su=True)["mail.alias"].create(
+            {
+                "alias_name": "personas",
+                "alias_domain_id": self.company.alias_domain_id.id,
+                "alias_model_id": self.env["ir.model"]._get_id("res.partner"),
+                "alias_defaults": {"name": "Persona del correo"},
+                "alias_contact": "everyone",
+            }
+        )
+        large = b"<?xml version='1.0'?><a>" + b"x" * exchange_lib.MAX_BYTES + b"</a>"
+        files = [("grande.xml", large, "application/xml"), *[(f"{i}.bin", b"x", "application/pdf") for i in range(25)]]
+        mail = self.receive(*files, to=f"{self.mailbox}, {name}")
+        self.assertIn("bigger than", mail.summary)
+        person = self.env["res.partner"].sudo().search([("message_ids.subject", "=", "Respuesta")], order="id desc")[:1]
+        received = person.message_ids.attachment_ids.sorted("id")
+        self.assertEqual([len(file.raw) for file in received], [len(large), *[1] * 25])
 
     def test_a_reply_to_our_mail_is_an_answer(self):
         mail = self.receive(self.result(), In_Reply_To=self.sent["Message-Id"], References=self.sent["Message-Id"])
