@@ -2,6 +2,7 @@
 import base64
 import os
 import smtplib
+from contextlib import nullcontext
 from pathlib import Path
 from unittest.mock import patch
 
@@ -136,6 +137,36 @@ class TestExchangeOut(ExchangeCommon):
         ):
             self.run_job("dte.exchange", "_cron_send")
         self.assertEqual((self.rows(move).state, move.dte_status), ("failed", "accepted"))
+
+    def give_up(self, move, cancel=True):
+        """Let the mail server be away until the job gives the mail up, and the mail still be in Odoo's own queue."""
+        row, mails = self.rows(move), type(self.env["mail.mail"])
+        nothing = patch.object(mails, "cancel", lambda _mail: None) if not cancel else nullcontext()
+        with nothing, patch.object(mails, "send", side_effect=OSError("down")):
+            row.failures = len(dte_exchange.RETRY_MINUTES)
+            self.run_job("dte.exchange", "_cron_send")
+        self.assertEqual((row.state, row.problem_code), ("failed", "mail_failed"))
+        return row
+
+    def test_what_was_given_up_is_not_delivered_by_another_job(self):
+        row = self.give_up(self.accepted())
+        self.assertEqual(row.mail_id.state, "cancel")
+        row.with_user(self.dte_user).action_send_again()
+        self.assertEqual((len(self.deliver()), row.state), (1, "sent"))
+
+    def test_send_again_waits_for_the_mail_that_may_yet_leave(self):
+        row = self.give_up(self.accepted(), cancel=False)
+        mail = row.mail_id
+        row.with_user(self.dte_user).action_send_again()
+        (message,) = self.deliver()
+        self.assertEqual((row.mail_id, row.state, message["Message-Id"]), (mail, "sent", mail.message_id))
+
+    def test_send_again_sees_that_the_mail_has_left(self):
+        row = self.give_up(self.accepted(), cancel=False)
+        row.mail_id.state = "sent"
+        row.with_user(self.dte_user).action_send_again()
+        self.assertEqual((row.state, row.problem), ("sent", False))
+        self.assertEqual(self.deliver(), [])
 
     def test_a_process_that_dies_after_mailing_sends_the_same_mail(self):
         move = self.accepted()
