@@ -150,8 +150,22 @@ class DteExchange(models.Model):
 
     def _begin_again(self):
         rows = self.try_lock_for_update().filtered(lambda row: row.state != "to_send")
-        rows.write({"state": "to_send", "mail_id": False, "failures": 0, "retry_at": False, "problem_code": False})
+        for row in rows:
+            # Odoo's own job may have delivered what this one had given up.
+            if row.problem_code == "mail_failed" and row.mail_id.state == "sent":
+                row._note_sent()
+                continue
+            # A mail that may yet leave is the one to wait for: another would be a second one.
+            mail = row.mail_id.filtered(lambda mail: mail.state == "outgoing")
+            row.write(
+                {
+                    "state": "to_send", "mail_id": mail.id, "failures": 0, "retry_at": False, "problem_code": False,
+                }
+            )  # fmt: skip
         self._wake()
+
+    def _note_sent(self):
+        self.write({"state": "sent", "sent_at": fields.Datetime.now(), "retry_at": False, "problem_code": False})
 
     def action_download(self):
         self.ensure_one()
@@ -290,7 +304,7 @@ class DteExchange(models.Model):
             self.mail_id.send()
         mail = self.mail_id
         if mail.state == "sent":
-            self.write({"state": "sent", "sent_at": fields.Datetime.now(), "retry_at": False, "problem_code": False})
+            self._note_sent()
         elif mail.state in ("exception", "cancel"):
             params = {"reason": (mail.failure_reason or "-")[:200]}
             if mail.failure_type in (False, "mail_smtp"):
@@ -316,6 +330,9 @@ class DteExchange(models.Model):
 
     def _fail(self, code: str, params: dict | None = None):
         known = {name: str(value) for name, value in (params or {}).items()}
+        # Else Odoo's own job would deliver what is shown as not delivered. Who holds the lock is delivering it now.
+        mail = self.mail_id.filtered(lambda mail: mail.state == "outgoing").try_lock_for_update()
+        mail.cancel()
         self.write({"state": "failed", "problem_code": code, "problem_params": known, "retry_at": False})
 
     # -- what comes back --
@@ -331,6 +348,10 @@ class DteExchange(models.Model):
     def _detect_loop_sender_domain(self, email_from_normalized):
         # OVERRIDE mail: a customer's system answers each document with a mail of its own
         return None
+
+    def message_post(self, **kwargs):
+        # EXTENDS mail: what a customer signed is kept as it came
+        return super().message_post(**self._dte_with_files_as_sent(kwargs))
 
     def message_update(self, msg_dict, update_vals=None):
         # EXTENDS mail: an answer that was sent as a reply

@@ -59,7 +59,8 @@ class DteMail(models.Model):
     def message_new(self, msg_dict, custom_values=None):
         """Take a mail that the gateway delivers.
 
-        :param msg_dict: its attachments hold the bytes as they were sent, see `MailThread._message_route_process`
+        :param msg_dict: its attachments are only read when the mail itself is not in the context, see
+            `MailThread._message_route_process`
         :param custom_values: `company_id`, from the alias of the company
         """
         # Only the gateway, which works with all rights, delivers mail.
@@ -75,12 +76,14 @@ class DteMail(models.Model):
                 "email_from": (msg_dict.get("email_from") or "")[:200],
             }
         )
-        mail._read_files(msg_dict.get("attachments") or [])
+        mail._read_files(self._dte_files_as_sent(msg_dict.get("attachments") or []))
         return mail
 
     def message_post(self, **kwargs):
-        # EXTENDS mail: a mail that belongs to nobody is not kept
-        return super().message_post(**kwargs) if self else self.env["mail.message"]
+        # EXTENDS mail: a mail that belongs to nobody is not kept, and what was signed is kept as it came
+        if not self:
+            return self.env["mail.message"]
+        return super().message_post(**self._dte_with_files_as_sent(kwargs))
 
     @api.model
     def _detect_loop_sender_domain(self, email_from_normalized):
@@ -102,7 +105,8 @@ class DteMail(models.Model):
         findings, unread = [], []
         for file in files[:MAX_FILES]:
             try:
-                findings += self._read_file(file.fname[:100], file.content)
+                # One byte more than is read tells why it is not.
+                findings += self._read_file(file.fname[:100], file.content[: exchange_lib.MAX_BYTES + 1])
             except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
                 # An incoming mail server does not deliver a mail twice, and this transaction cannot see what changed.
                 unread.append(file)
@@ -198,23 +202,36 @@ class MailThread(models.AbstractModel):
 
     @api.model
     def _message_route_process(self, message, message_dict, routes):
-        # EXTENDS mail: it decodes files of text with the mail's idea of their encoding, and what is signed are bytes
+        # EXTENDS mail: it decodes files of text with the mail's idea of their encoding, and what is signed are bytes.
+        # They travel in the context, as other routes of the same mail have a right to the files that Odoo made.
         if any(model in ("dte.mail", "dte.exchange") for model, *_rest in routes or ()):
-            message_dict["attachments"] = self._dte_files_as_sent(message)
+            threads = self.with_context(dte_mail_as_sent=message)
+            return super(MailThread, threads)._message_route_process(message, message_dict, routes)
         return super()._message_route_process(message, message_dict, routes)
 
     @api.model
-    def _dte_files_as_sent(self, message) -> list:
-        """Return the files of a mail with the bytes that were sent, but for those too big to be read."""
+    def _dte_files_as_sent(self, attachments: list) -> list:
+        """Return the files of the mail that is being delivered with the bytes that were sent, else `attachments`."""
+        message = self.env.context.get("dte_mail_as_sent")
+        if message is None:
+            return attachments
         files = []
         for part in message.walk():
-            if part.is_multipart() or len(files) > MAX_FILES:
-                continue
             name = part.get_filename()
-            if not name and not part.get_content_type().endswith("xml"):
+            if part.is_multipart() or not (name or part.get_content_type().endswith("xml")):
                 continue
-            content = part.get_payload(decode=True) or b""
-            # One byte more than is read tells why it is not.
-            content = content[: exchange_lib.MAX_BYTES + 1]
-            files.append(self._Attachment(name or "adjunto.xml", content, {}))
+            files.append(self._Attachment(name or "adjunto.xml", part.get_payload(decode=True) or b"", {}))
         return files
+
+    @api.model
+    def _dte_with_files_as_sent(self, values: dict) -> dict:
+        """Return what a mail is posted with, but for files that were decoded into text: those as they were sent."""
+        sent, attachments = {}, values.get("attachments") or []
+        for file in self._dte_files_as_sent([]):
+            sent.setdefault(file.fname, []).append(file.content)
+        kept = []
+        for fname, content, *info in attachments:
+            # Files of one name stand in one order in both.
+            found = sent.get(fname)
+            kept.append(self._Attachment(fname, found.pop(0) if found else content, *(info or ({},))))
+        return {**values, "attachments": kept}

@@ -2,6 +2,7 @@
 import base64
 import os
 import smtplib
+from contextlib import nullcontext
 from pathlib import Path
 from unittest.mock import patch
 
@@ -11,6 +12,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..libs import exchange as exchange_lib
 from ..libs import xml_verifier, xsd_validator
 from ..models import dte_exchange
 from . import customer_answers as customer
@@ -135,6 +137,36 @@ class TestExchangeOut(ExchangeCommon):
         ):
             self.run_job("dte.exchange", "_cron_send")
         self.assertEqual((self.rows(move).state, move.dte_status), ("failed", "accepted"))
+
+    def give_up(self, move, cancel=True):
+        """Let the mail server be away until the job gives the mail up, and the mail still be in Odoo's own queue."""
+        row, mails = self.rows(move), type(self.env["mail.mail"])
+        nothing = patch.object(mails, "cancel", lambda _mail: None) if not cancel else nullcontext()
+        with nothing, patch.object(mails, "send", side_effect=OSError("down")):
+            row.failures = len(dte_exchange.RETRY_MINUTES)
+            self.run_job("dte.exchange", "_cron_send")
+        self.assertEqual((row.state, row.problem_code), ("failed", "mail_failed"))
+        return row
+
+    def test_what_was_given_up_is_not_delivered_by_another_job(self):
+        row = self.give_up(self.accepted())
+        self.assertEqual(row.mail_id.state, "cancel")
+        row.with_user(self.dte_user).action_send_again()
+        self.assertEqual((len(self.deliver()), row.state), (1, "sent"))
+
+    def test_send_again_waits_for_the_mail_that_may_yet_leave(self):
+        row = self.give_up(self.accepted(), cancel=False)
+        mail = row.mail_id
+        row.with_user(self.dte_user).action_send_again()
+        (message,) = self.deliver()
+        self.assertEqual((row.mail_id, row.state, message["Message-Id"]), (mail, "sent", mail.message_id))
+
+    def test_send_again_sees_that_the_mail_has_left(self):
+        row = self.give_up(self.accepted(), cancel=False)
+        row.mail_id.state = "sent"
+        row.with_user(self.dte_user).action_send_again()
+        self.assertEqual((row.state, row.problem), ("sent", False))
+        self.assertEqual(self.deliver(), [])
 
     def test_a_process_that_dies_after_mailing_sends_the_same_mail(self):
         move = self.accepted()
@@ -317,6 +349,33 @@ class TestExchangeIn(ExchangeCommon):
             with self.subTest(mime=mime):
                 mail = self.receive(("respuesta.xml", xml, mime))
                 self.assertEqual(mail.state, "used", mail.summary)
+
+    def test_the_bytes_are_kept_as_they_were_sent(self):
+        xml = self.result(2, "Año ñandú")
+        mail = self.receive(xml, ("foto.png", b"\x89PNG", "image/png"))
+        self.assertEqual(mail.message_ids.attachment_ids.sorted("id").mapped("raw"), [xml, b"\x89PNG"])
+        catchall, sent = self.mailbox.replace("dte@", "todo@"), self.sent["Message-Id"]
+        self.receive(xml, to=catchall, In_Reply_To=sent, References=sent)
+        self.assertIn(xml, self.document.exchange_ids.message_ids.attachment_ids.mapped("raw"))
+
+    def test_other_addresses_of_the_same_mail_get_all_files(self):
+        name = self.mailbox.replace("dte@", "personas@")
+        self.env(su=True)["mail.alias"].create(
+            {
+                "alias_name": "personas",
+                "alias_domain_id": self.company.alias_domain_id.id,
+                "alias_model_id": self.env["ir.model"]._get_id("res.partner"),
+                "alias_defaults": {"name": "Persona del correo"},
+                "alias_contact": "everyone",
+            }
+        )
+        large = b"<?xml version='1.0'?><a>" + b"x" * exchange_lib.MAX_BYTES + b"</a>"
+        files = [("grande.xml", large, "application/xml"), *[(f"{i}.bin", b"x", "application/pdf") for i in range(25)]]
+        mail = self.receive(*files, to=f"{self.mailbox}, {name}")
+        self.assertIn("bigger than", mail.summary)
+        person = self.env["res.partner"].sudo().search([("message_ids.subject", "=", "Respuesta")], order="id desc")[:1]
+        received = person.message_ids.attachment_ids.sorted("id")
+        self.assertEqual([len(file.raw) for file in received], [len(large), *[1] * 25])
 
     def test_a_reply_to_our_mail_is_an_answer(self):
         mail = self.receive(self.result(), In_Reply_To=self.sent["Message-Id"], References=self.sent["Message-Id"])
