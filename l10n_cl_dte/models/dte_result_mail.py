@@ -5,6 +5,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+from odoo.tools import SQL
 
 from ..libs import sii_result_mail
 from ..libs.exceptions import XmlError
@@ -14,6 +15,9 @@ _logger = logging.getLogger(__name__)
 
 # Files of one mail that are looked at; the SII attaches one.
 FILES = 5
+# How often a mail that meets the job at the same envelope is taken again, and how long it waits each time.
+TRIES = 3
+LOCK_WAIT = "5s"
 # However many mails come, the SII is not asked about the same envelope more often than this: soon after the upload,
 # and later.
 SOON, LATER = timedelta(minutes=1), timedelta(minutes=5)
@@ -76,7 +80,7 @@ class DteResultMail(models.AbstractModel):
             envio = self._find_envio(result, company_id)
             if envio:
                 _logger.info("dte_result_mail_received envio=%s message_id=%s", envio.id, message_id)
-                envio._take_result(result)
+                envio._take_result_safely(result)
             else:
                 _logger.info(
                     "dte_result_mail_ignored message_id=%s reason=unknown_envelope track_id=%s",
@@ -120,7 +124,7 @@ class DteMail(models.Model):
         params = {"file": name, "track_id": result.track_id}
         if not envio:
             return [("result_unknown_envelope", params)]
-        envio._take_result(result)
+        envio._take_result_safely(result)
         return [("result_taken", params)]
 
 
@@ -129,6 +133,31 @@ class DteEnvio(models.Model):
 
     # What the last result mail said: counts (informed, accepted, objected, rejected) and listed ([type, folio]).
     mailed = fields.Json(readonly=True)
+
+    def _take_result_safely(self, result: EnvelopeResult):
+        """Take a result mail; when another process changes the same rows, again in transactions of its own.
+
+        Odoo's mail servers do not deliver a mail again, and its own transaction never sees what the other one did.
+
+        :raises OperationalError: a conflict of the last try
+        """
+        try:
+            with self.env.cr.savepoint():
+                self._take_result(result)
+            return
+        except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+            _logger.info("dte_result_mail_again envio=%s", self.id)
+        for left in reversed(range(TRIES)):
+            try:
+                with self.env.registry.cursor() as cr:
+                    # The mail's own transaction may hold the row: it cannot be waited for.
+                    cr.execute(SQL("SELECT set_config('lock_timeout', %s, true)", LOCK_WAIT))
+                    self.with_env(self.env(cr=cr))._take_result(result)
+                return
+            except PG_CONCURRENCY_EXCEPTIONS_TO_RETRY:
+                if not left:
+                    raise
+                _logger.info("dte_result_mail_again envio=%s", self.id)
 
     def _take_result(self, result: EnvelopeResult):
         """Attach the reasons of a result mail to the documents, and ask the SII whether it is so."""

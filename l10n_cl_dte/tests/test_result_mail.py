@@ -7,11 +7,14 @@ from email.message import EmailMessage
 from email.utils import make_msgid
 from unittest.mock import patch
 
+from psycopg2.errors import SerializationFailure
+
 from odoo import fields
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..libs import sii_result_mail
 from .common import DteCommon
 
 MAIL_LOG = "odoo.addons.l10n_cl_dte.models.dte_result_mail"
@@ -174,6 +177,37 @@ class TestResultMail(ResultMailCommon):
         self.deliver(second)
         self.deliver(first)
         self.assertEqual(move.dte_document_id.reason_ids, reasons)
+
+    def conflicts(self, count):
+        """Let so many tries to take a mail meet another process."""
+        model = type(self.env["dte.envio"])
+        left, real = [SerializationFailure("x")] * count, model._take_result
+
+        def take(envio, result):
+            real(envio, result)
+            if left:
+                raise left.pop()
+
+        return patch.object(model, "_take_result", take)
+
+    def test_a_mail_that_meets_the_job_is_taken_again(self):
+        move = self.send_scripted(REJECTED)
+        self.ask(move)
+        listed = revision(move.dte_folio, "(HED-3-305) Firma")
+        result = sii_result_mail.read_result(result_file(self.rut, move.dte_track_id, listed))
+        with self.assertRaises(SerializationFailure), self.conflicts(4), self.committing() as env:
+            self.envio(move).with_env(env(su=True))._take_result_safely(result)
+        self.assertFalse(self.codes(move))
+        with self.conflicts(3), self.committing() as env:
+            self.envio(move).with_env(env(su=True))._take_result_safely(result)
+        self.assertEqual(self.codes(move), ["HED-3-305"])
+
+    def test_a_mail_is_taken_with_care(self):
+        move = self.send_scripted(REJECTED)
+        self.ask(move)
+        with patch.object(type(self.env["dte.envio"]), "_take_result_safely") as take:
+            self.deliver(self.simulator_mails()[0])
+        take.assert_called_once()
 
     def test_many_mails_are_no_storm_of_questions(self):
         self.settings(delays={"process": 36_000_000})
