@@ -81,6 +81,8 @@ class Server:
         self.requests: list[Request] = []
         self.unexpected = 0
         self.over = threading.Event()
+        # Released once for each connection that a behaviour is done with.
+        self.done = threading.Semaphore(0)
         self._script = list(behaviours)
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", port))
@@ -119,6 +121,7 @@ class Server:
     def _serve(self, behaviour, sock):
         with sock, contextlib.suppress(OSError):
             behaviour(Connection(self, sock))
+        self.done.release()
 
 
 def response(body: bytes, status: str = "200 OK", content_type: str = "text/xml", length: int | None = None) -> bytes:

@@ -291,8 +291,9 @@ def test_a_server_that_does_not_speak_tls_has_no_body():
 def listen(connection):
     """Keep what arrives until the other side closes."""
     data = b""
-    while piece := connection.sock.recv(65536):
-        data += piece
+    with contextlib.suppress(ConnectionError):
+        while piece := connection.sock.recv(65536):
+            data += piece
     connection.server.requests.append(data)
 
 
@@ -314,6 +315,7 @@ def test_whoever_is_refused_hears_nothing(scheme):
         server.url = server.url.replace("http", scheme)
         with pytest.raises(TransportError) as caught:
             post(server, check_peer=refuse)
+        assert server.done.acquire(timeout=10)
     assert (caught.value.sent, caught.value.error_type) == (False, "connection")
     assert server.requests == [b""]
 
@@ -323,6 +325,7 @@ def test_a_proxy_is_who_is_at_the_other_end(monkeypatch):
         through_proxy(monkeypatch, server)
         with pytest.raises(TransportError) as caught:
             post(At("http://sii.invalid"), check_peer=refuse)
+        assert server.done.acquire(timeout=10)
     assert not caught.value.sent
     assert server.requests == [b""]
 
