@@ -87,12 +87,13 @@ class DteBackup(models.Model):
             while left:
                 try:
                     done = self._write_files_of(company)
+                    # What was noted is written with the commit.
+                    left = self.env["ir.cron"]._commit_progress(done)
                 except psycopg2.Error:
                     # A row was being written by somebody else: the files are there, the next run notes it.
                     _logger.warning("dte_archive_files_skipped company=%s", company.id, exc_info=True)
                     self.env.cr.rollback()
                     break
-                left = self.env["ir.cron"]._commit_progress(done)
                 if done < BATCH:
                     break
 

@@ -94,12 +94,13 @@ class DteBackupScrub(models.Model):
             while left and not run.finished_at:
                 try:
                     done = run._check_some()
+                    # What was found is written with the commit.
+                    left = self.env["ir.cron"]._commit_progress(done)
                 except psycopg2.Error:
                     # A row was being written by somebody else: it is checked in the next run.
                     _logger.warning("dte_scrub_skipped company=%s", run.company_id.id, exc_info=True)
                     self.env.cr.rollback()
                     break
-                left = self.env["ir.cron"]._commit_progress(done)
 
     @api.model
     def _open_runs(self):

@@ -4,6 +4,9 @@ import tempfile
 from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
+from unittest.mock import patch
+
+from psycopg2.errors import SerializationFailure
 
 from ..libs import issue as issue_lib
 from ..libs.dte import Dte, Issuer, Line, Receiver
@@ -49,6 +52,21 @@ class ArchiveCommon(DteCommon):
     def codes(self):
         """Return what the chain of the company tells."""
         return sorted(problem["code"] for problem in self.env["dte.backup.seal"].sudo()._find_problems(self.company))
+
+    @contextmanager
+    def conflict_at_commit(self):
+        """The first commit of a job that has done something meets a row that somebody else has written."""
+        crons, left = type(self.env["ir.cron"]), [SerializationFailure("meanwhile")]
+        real = crons._commit_progress
+
+        def commit(jobs, processed=0, **values):
+            if processed and left:
+                raise left.pop()
+            return real(jobs, processed, **values)
+
+        with patch.object(crons, "_commit_progress", commit):
+            yield
+        self.assertFalse(left)
 
     @contextmanager
     def unguarded(self):

@@ -195,6 +195,14 @@ class TestArchiveCheck(ArchiveCommon):
 
     # -- runs --
 
+    def test_a_row_that_somebody_else_writes_fails_no_job(self):
+        self.post()
+        with self.conflict_at_commit(), mute_logger("odoo.addons.l10n_cl_dte.models.dte_backup_scrub"):
+            self.run_job("dte.backup.scrub", "_cron_scrub")
+        self.run_job("dte.backup.scrub", "_cron_scrub")
+        run = self.env["dte.backup.scrub"].sudo().search([("company_id", "=", self.company.id)])
+        self.assertEqual((run.checked, bool(run.finished_at)), (1, True))
+
     def test_a_share_a_day(self):
         moves = self.make()
         for _number in range(13):

@@ -39,6 +39,15 @@ class TestArchiveFiles(ArchiveCommon):
         self.assertEqual(companion["sha256"], backup.sha256)
         self.assertEqual((companion["state"], companion["track_id"]), ("to_send", None))
 
+    def test_a_row_that_somebody_else_writes_fails_no_job(self):
+        """The conflict comes with the commit: the file is there, and the next run notes it."""
+        backup = self.backup_of(self.post())
+        with self.conflict_at_commit(), mute_logger(JOB_LOG):
+            self.copy_files()
+        self.assertEqual((backup.file_state, len(self.files())), ("pending", 1))
+        self.copy_files()
+        self.assertEqual(backup.file_state, "written")
+
     def test_companion_follows_the_verdict(self):
         move = self.post()
         self.copy_files()
