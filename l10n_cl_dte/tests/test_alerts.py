@@ -265,12 +265,13 @@ class TestAlerts(DteCommon):
         self.assertEqual(self.company._dte_alert_users(), self.dte_user)
 
     def test_one_company_stops_no_other(self):
-        everybody = self.env["dte.figures"].sudo()._companies()
-        self.assertGreater(len(everybody), 1)
-        failing = patch.object(type(self.env["dte.figures"]), "_figures", side_effect=ValueError)
-        with failing as figures, mute_logger("odoo.addons.l10n_cl_dte.models.dte_alert"):
+        another = self.env["res.company"].sudo().create({"name": "Otra"})
+        model, both = type(self.env["dte.figures"]), [self.company.id, another.id]
+        issuing = patch.object(model, "_companies", lambda figures: figures.env["res.company"].browse(both))
+        failing = patch.object(model, "_figures", side_effect=ValueError)
+        with issuing, failing as asked, mute_logger("odoo.addons.l10n_cl_dte.models.dte_alert"):
             self.run_job("dte.alert", "_cron_alerts")
-        self.assertEqual({call.args[0].id for call in figures.call_args_list}, set(everybody.ids))
+        self.assertEqual({call.args[0].id for call in asked.call_args_list}, set(both))
 
     def test_the_real_figures(self):
         self.post().dte_document_id.sudo()._set_state("rejected")
