@@ -1,6 +1,8 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 """Write EnvioDTE files with hard content, one case a file, and the key that proves their CAFs.
 
+The last ones are envelopes for the customer: each holds the document of the first case of its type.
+
 Keys, CAFs and certificate are made anew by the simulator's authority. Exit code 1 when a case cannot be built, or is
 refused by the schemas, by xmlsec, by the timbre check, or has other totals than the SII expects.
 """
@@ -8,11 +10,14 @@ refused by the schemas, by xmlsec, by the timbre check, or has other totals than
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import functools
 import os
 import secrets
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -20,7 +25,7 @@ from zoneinfo import ZoneInfo
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "l10n_cl_dte")]
 
-from libs import caf, credentials, envio, issue, xml_verifier, xsd_validator  # noqa: E402
+from libs import caf, credentials, envio, exchange, issue, xml_reader, xml_verifier, xsd_validator  # noqa: E402
 from libs.dte import SUPPORTED_TYPES, Dte, Totals  # noqa: E402
 from libs.exceptions import DteError  # noqa: E402
 
@@ -76,11 +81,20 @@ class Maker:
 
     def envelope(self, documents: list[Dte]) -> tuple[bytes, list[Totals]]:
         signed = [issue.issue(dte, self.cafs[dte.dte_type], self.signer, self.signed_at) for dte in documents]
-        caratula = envio.Caratula(
+        xml = envio.build_envio(self._caratula(), [document.xml for document in signed], self.signer)
+        return xml, [document.totals for document in signed]
+
+    def for_customer(self, xml: bytes, number: int) -> tuple[bytes, list[Totals]]:
+        """The envelope that hands the one document of an envelope to its receiver."""
+        [document] = xml_verifier.split_documents(xml)
+        read = xml_reader.read(document)
+        caratula = dataclasses.replace(self._caratula(), receiver_rut=read.dte.receiver.rut)
+        return exchange.build_for_customer(caratula, document, self.signer, number), [read.totals]
+
+    def _caratula(self):
+        return envio.Caratula(
             authority.ISSUER, self.signer.holder_rut, RESOLUTION_DATE, 0, self.signed_at + timedelta(minutes=1)
         )
-        xml = envio.build_envio(caratula, [document.xml for document in signed], self.signer)
-        return xml, [document.totals for document in signed]
 
     def faults(self, xml: bytes) -> list[str]:
         """Return what schemas, signatures and timbres have against an envelope."""
@@ -116,23 +130,42 @@ def differing_totals(name: str, totals: Totals) -> list[str]:
     return [f"totals {found}, expected {case.totals}"] if case and found != case.totals else []
 
 
-def write_all(out: Path, maker: Maker) -> int:
-    """Write every case, print its row, and return how many failed."""
-    failed = 0
-    for number, (name, documents) in enumerate(Samples(maker.signed_at.date()).all(), 1):
-        path = out / f"{number:03d}_{documents[0].dte_type}_{name}.xml"
+class Writer:
+    """Writes the files, prints a row for each, and counts those that have faults."""
+
+    def __init__(self, out: Path, maker: Maker):
+        self.out, self.maker = out, maker
+        self.written = self.failed = 0
+
+    def write(self, name: str, documents: list[Dte], build: Callable[[], tuple[bytes, list[Totals]]]) -> bytes:
+        """Return the envelope, b"" when it cannot be built."""
+        self.written += 1
+        path = self.out / f"{self.written:03d}_{documents[0].dte_type}_{name}.xml"
         try:
-            xml, totals = maker.envelope(documents)
-            faults = maker.faults(xml) + differing_totals(name, totals[0])
+            xml, totals = build()
+            faults = self.maker.faults(xml) + differing_totals(name, totals[0])
             path.write_bytes(xml)
         except DteError as error:
             xml, totals, faults = b"", [], [str(error)]
-        failed += bool(faults)
+        self.failed += bool(faults)
         amount = f"{sum(total.total for total in totals):,}"
         sys.stdout.write(f"{'FAILED' if faults else 'ok':7}{path.name:62}{len(documents):4}{amount:>22}{len(xml):>9}\n")
         sys.stdout.writelines(f"       {fault}\n" for fault in faults)
-    sys.stdout.write(f"{number} cases in {out}, {failed} failed\n")
-    return failed
+        return xml
+
+
+def write_all(out: Path, maker: Maker) -> int:
+    """Write every case and return how many failed."""
+    writer, first = Writer(out, maker), {}
+    for name, documents in Samples(maker.signed_at.date()).all():
+        xml = writer.write(name, documents, functools.partial(maker.envelope, documents))
+        if xml and len(documents) == 1:
+            first.setdefault(documents[0].dte_type, (documents, xml))
+    for dte_type, (documents, xml) in sorted(first.items()):
+        build = functools.partial(maker.for_customer, xml, number=dte_type)
+        writer.write("for_the_customer", documents, build)
+    sys.stdout.write(f"{writer.written} cases in {out}, {writer.failed} failed\n")
+    return writer.failed
 
 
 def main() -> int:

@@ -154,7 +154,7 @@ def has_only_retries(env, company):
 
 
 def count_due(env, company):
-    with patch.object(type(env["dte.envio"]), "_due_companies", lambda _envio, _retries: company):
+    with patch.object(type(env["dte.envio"]), "_due_companies", lambda *_args: company):
         env["dte.envio"]._count_due(retries=True)
 
 
