@@ -8,7 +8,7 @@ from odoo.exceptions import AccessError
 
 from .dte_document import SENDABLE
 
-# Documents noted in one statement each; thousands may be selected.
+# When a document is in one of these, whoever asked for sending is told.
 _OUTCOMES = ("sent", "accepted", "objected", "contingency", "unknown", "retry", "failed", "rejected")
 
 
