@@ -6,12 +6,14 @@ DTE_POLL_ENVELOPES=2000 runs it with as many as one company may have after a day
 suite takes fewer, more than the job reads at a time.
 """
 
+import itertools
 import json
 import os
 import signal
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg2
@@ -28,7 +30,12 @@ RUT = "76543210-3"
 ENVELOPES = int(os.environ.get("DTE_POLL_ENVELOPES", "210"))
 # Share of the envelopes about which the SII has no verdict yet when it is asked the first time.
 UNDECIDED = 0.2
-PATIENCE = 300
+# Seconds; making and sending signed documents takes most of them.
+PATIENCE = 300 + ENVELOPES
+# After an answer that is no verdict comes the next question two minutes later, or a little less.
+NEXT = timedelta(seconds=100)
+
+pytestmark = pytest.mark.timeout(PATIENCE * 2)
 
 
 class Poller:
@@ -43,10 +50,17 @@ class Poller:
         answer.raise_for_status()
         return answer.json()
 
+    def moments(self):
+        """When the SII was asked about each envelope, oldest first."""
+        moments = defaultdict(list)
+        for question in self.control("GET", f"questions?issuer={RUT}")["questions"]:
+            if question["operation"] == "getEstUp":
+                moments[question["track_id"]].append(datetime.fromisoformat(question["at"]))
+        return moments
+
     def asked(self):
         """How often the SII was asked about each envelope."""
-        questions = self.control("GET", f"questions?issuer={RUT}")["questions"]
-        return Counter(question["track_id"] for question in questions if question["operation"] == "getEstUp")
+        return Counter({track: len(moments) for track, moments in self.moments().items()})
 
     def run_script(self, name, **variables):
         variables["DTE_SIMULATOR_URL"] = self.url
@@ -145,8 +159,13 @@ def test_killed_in_the_middle(poller):
     seconds = poller.run_to_the_end()
     asked = poller.asked()
     assert len(asked) == ENVELOPES
-    again = [track for track, times in asked.items() if times > 1]
-    assert len(again) <= 1, "only the one that was asked about when the job was killed is asked about again"
+    # With many envelopes the time of the first ones comes again during the run.
+    early = [
+        track
+        for track, moments in poller.moments().items()
+        if any(later - sooner < NEXT for sooner, later in itertools.pairwise(moments))
+    ]
+    assert len(early) <= 1, "only the one that was asked about when the job was killed is asked about again at once"
     assert max(asked.values()) <= 2
     # A run gives way to the other jobs long before it would be stopped.
     assert max(seconds) < time_limit() / 4, seconds
