@@ -31,7 +31,8 @@ ODOO_TERMS = {
         "Facturando", "Configuración", "Ajustes", "Clientes", "Facturas", "Productos", "Diarios", "Impuestos",
         "Ajustes generales", "Usuarios y empresas", "Usuarios", "Empresas", "Compañías", "Aplicaciones", "Técnico",
         "Correo electrónico", "Automatización", "Servidores de correo saliente", "Servidores de correo entrante",
-        "Acciones planificadas", "Acciones", "Imprimir", "Traducciones", "Idiomas", "Dominios del alias", "PDF de la factura",
+        "Acciones planificadas", "Acciones", "Imprimir", "Traducciones", "Idiomas", "Dominios del alias",
+        "PDF de la factura",
     },
 }  # fmt: skip
 FENCE = re.compile(r"^ *(```+|~~~+)(.*)$")
