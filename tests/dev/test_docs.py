@@ -24,15 +24,15 @@ ODOO_TERMS = {
     "en": {
         "Invoicing", "Accounting", "Configuration", "Settings", "Customers", "Invoices", "Products", "Journals",
         "Taxes", "General Settings", "Users & Companies", "Users", "Companies", "Apps", "Technical", "Email",
-        "Automation", "Outgoing Mail Servers", "Incoming Mail Servers", "Scheduled Actions", "Actions", "Print", "Translations",
-        "Languages", "Alias Domains", "Invoice PDF",
+        "Automation", "Outgoing Mail Servers", "Incoming Mail Servers", "Scheduled Actions", "Actions", "Print",
+        "Translations", "Languages", "Alias Domains", "Invoice PDF",
     },
     "es": {
-        "Facturando", "Contabilidad", "Configuración", "Ajustes", "Clientes", "Facturas", "Productos", "Diarios",
-        "Impuestos", "Ajustes generales", "Usuarios y empresas", "Usuarios", "Empresas", "Compañías", "Aplicaciones",
-        "Técnico", "Correo electrónico", "Automatización", "Servidores de correo saliente", "Servidores de correo entrante",
-        "Acciones planificadas", "Acciones", "Imprimir", "Traducciones", "Idiomas", "Dominios del alias",
-        "PDF de la factura",
+        "Facturando", "Contabilidad", "Configuración", "Ajustes", "Clientes", "Facturas", "Productos",
+        "Diarios", "Impuestos", "Ajustes generales", "Usuarios y empresas", "Usuarios", "Empresas", "Compañías",
+        "Aplicaciones", "Técnico", "Correo electrónico", "Automatización", "Servidores de correo saliente",
+        "Servidores de correo entrante", "Acciones planificadas", "Acciones", "Imprimir", "Traducciones",
+        "Idiomas", "Dominios del alias", "PDF de la factura",
     },
 }  # fmt: skip
 FENCE = re.compile(r"^ *(```+|~~~+)(.*)$")
