@@ -179,6 +179,9 @@ class DteWebhook(models.Model):
         return bool(self.exists().active)
 
     def _wants(self, state: str) -> bool:
+        if state == "imported":
+            # Nothing happened: another system issued and sent it long ago.
+            return False
         return self.events == "all" or bool(self[f"event_{state}"])
 
     def _call_person(self):

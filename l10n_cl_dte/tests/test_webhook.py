@@ -125,6 +125,17 @@ class TestWebhook(DteCommon):
         self.deliver()
         self.assertEqual(self.states(), ["accepted"])
 
+    def test_what_another_system_issued_is_not_told_and_stands_in_nobodys_way(self):
+        for events in ("chosen", "all"):
+            with self.subTest(events=events):
+                self.webhook.events = events
+                imported, failed = self.post().dte_document_id, self.post().dte_document_id
+                imported.sudo().state = "imported"
+                failed.sudo().state = "failed"
+                self.env["dte.webhook"]._note_safely(imported | failed)
+                self.assertEqual(self.deliveries().document_id, failed)
+                self.deliveries().unlink()
+
     def test_other_companies_and_archived_webhooks_hear_nothing(self):
         other = self.admin_env["res.company"].create({"name": "Otra"})
         self.webhook.active = False
