@@ -24,7 +24,7 @@ STILL = """
 """
 SETTLED = """() => document.fonts.status === 'loaded'
     && [...document.images].every(image => image.complete || image.loading === 'lazy')
-    && ![...document.querySelectorAll('.o_loading_indicator, .fa-spin')].some(element => element.offsetParent)"""
+    && ![...document.querySelectorAll('.o_loading_indicator, .o_web_client .fa-spin')].some(one => one.offsetParent)"""
 FOCUS_NOTHING = "() => document.activeElement?.blur()"
 # What the app store's page shows, in English.
 STORE = ("overview", "invoice-accepted", "invoice-rejected", "printed-document")
