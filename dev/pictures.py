@@ -20,7 +20,7 @@ TRIES = 40
 # Screens that stand still: no transitions, no blinking cursor, no bubble over the page.
 STILL = """
 *, *::before, *::after { animation: none !important; transition: none !important; caret-color: transparent !important }
-.o_notification_manager, .o-overlay-container .o_popover, .o_user_menu .o_avatar > :not(img) { visibility: hidden }
+.o_notification_manager, .o_user_menu .o_avatar > :not(img) { visibility: hidden }
 """
 SETTLED = """() => document.fonts.status === 'loaded'
     && [...document.images].every(image => image.complete || image.loading === 'lazy')
@@ -28,7 +28,7 @@ SETTLED = """() => document.fonts.status === 'loaded'
 FOCUS_NOTHING = "() => document.activeElement?.blur()"
 # What the app store's page shows, in English.
 STORE = ("overview", "invoice-accepted", "invoice-rejected", "printed-document")
-MARGIN = 12
+MARGIN = 6
 # High enough for all of a screen whose picture ends with its content.
 TALL = 1500
 
@@ -57,10 +57,20 @@ class Camera:
         self.page.locator(f"a[name={tab}]").click()
         self.page.locator(f"a[name={tab}].active").wait_for()
 
-    def take(self, name: str, of: Locator | None = None, until: Locator | None = None) -> None:
-        """Keep a picture of the window, of an element, or of the window down to the end of an element."""
-        clip = self._clip(of, until)
-        self._keep(name, self._still(clip))
+    def state_of_document(self) -> tuple[Locator, Locator]:
+        """Return what the tab Electronic Document of an invoice begins with: status and timeline."""
+        return self.page.locator("[name=dte_environment]"), self.page.locator("[name=action_dte_download_xml]")
+
+    def menu(self, name: str, awaited: str, height: int = 900) -> None:
+        """Open an entry of the menu Electronic Documents over the overview."""
+        self.go("/odoo/dte-overview", ".o_dte_company canvas", height)
+        self.page.locator("[data-menu-xmlid='l10n_cl_dte.dte_menu_root']").click()
+        self.page.locator(f"[data-menu-xmlid='l10n_cl_dte.{name}']").click()
+        self.page.locator(awaited).first.wait_for()
+
+    def take(self, name: str, *until: Locator) -> None:
+        """Keep a picture of the window, down to the end of the lowest of some elements if there are any."""
+        self._keep(name, self._still(until))
 
     def keep_image(self, name: str, image: Image.Image) -> None:
         """Keep an image that comes from elsewhere."""
@@ -68,26 +78,20 @@ class Camera:
         image.save(out, "PNG")
         self._keep(name, out.getvalue())
 
-    def _clip(self, of: Locator | None, until: Locator | None) -> dict | None:
+    def _clip(self, until: tuple[Locator, ...]) -> dict:
         size = self.page.viewport_size
-        box = (of or until).bounding_box() if of or until else None
-        if not box:
-            return None
-        bottom = min(size["height"], box["y"] + box["height"] + MARGIN)
-        if until:
-            return {"x": 0, "y": 0, "width": size["width"], "height": bottom}
-        left, top = max(0, box["x"] - MARGIN), max(0, box["y"] - MARGIN)
-        right = min(size["width"], box["x"] + box["width"] + MARGIN)
-        return {"x": left, "y": top, "width": right - left, "height": bottom - top}
+        boxes = [one.bounding_box() for one in until]
+        ends = [box["y"] + box["height"] + MARGIN for box in boxes] or [size["height"]]
+        return {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], max(ends))}
 
-    def _still(self, clip: dict | None) -> bytes:
+    def _still(self, until: tuple[Locator, ...]) -> bytes:
         """Return the picture once two in a row are equal."""
         self.page.wait_for_function(SETTLED)
         self.page.evaluate(FOCUS_NOTHING)
         self.page.mouse.move(0, 0)
         before = None
         for _number in range(TRIES):
-            picture = self.page.screenshot(clip=clip, animations="disabled")
+            picture = self.page.screenshot(clip=self._clip(until), animations="disabled")
             if picture == before:
                 return picture
             before = picture
@@ -105,7 +109,7 @@ class Camera:
 
 def overview(camera: Camera) -> None:
     camera.go("/odoo/dte-overview", ".o_dte_company canvas", TALL)
-    camera.take("overview", until=camera.page.locator(".o_dte_company").last)
+    camera.take("overview", camera.page.locator(".o_dte_company").last)
 
 
 def invoices(camera: Camera) -> None:
@@ -115,22 +119,22 @@ def invoices(camera: Camera) -> None:
 
 def accepted(camera: Camera) -> None:
     camera.invoice("accepted", "dte_tab")
-    camera.take("invoice-accepted", until=camera.page.locator("[name=action_dte_download_xml]"))
+    camera.take("invoice-accepted", *camera.state_of_document())
 
 
 def rejected(camera: Camera) -> None:
     camera.invoice("rejected", "dte_tab")
-    camera.take("invoice-rejected", until=camera.page.locator("[name=action_dte_download_xml]"))
+    camera.take("invoice-rejected", *camera.state_of_document())
 
 
 def objected(camera: Camera) -> None:
     camera.invoice("objected", "dte_tab")
-    camera.take("invoice-repairs", until=camera.page.locator("[name=action_dte_download_xml]"))
+    camera.take("invoice-repairs", *camera.state_of_document())
 
 
 def exchange(camera: Camera) -> None:
     camera.invoice("accepted", "dte_exchange_tab")
-    camera.take("exchange", until=camera.page.locator("[name=dte_answer_ids]"))
+    camera.take("exchange", camera.page.locator("[name=dte_answer_ids]"))
 
 
 def send_and_print(camera: Camera) -> None:
@@ -142,12 +146,12 @@ def send_and_print(camera: Camera) -> None:
 
 def setup(camera: Camera) -> None:
     camera.go("/odoo/action-l10n_cl_dte.dte_setup_action", ".o_data_row", TALL)
-    camera.take("setup", until=camera.page.locator(".o_data_row").last)
+    camera.take("setup", camera.page.locator(".o_data_row").last)
 
 
 def folios(camera: Camera) -> None:
     camera.go("/odoo/dte-folios", ".o_data_row")
-    camera.take("folios", until=camera.page.locator(".o_data_row").last)
+    camera.take("folios", camera.page.locator(".o_data_row").last)
 
 
 def documents(camera: Camera) -> None:
@@ -157,18 +161,18 @@ def documents(camera: Camera) -> None:
 
 def alerts(camera: Camera) -> None:
     camera.go("/odoo/dte-alerts", ".o_data_row")
-    camera.take("alerts", until=camera.page.locator(".o_data_row").last)
+    camera.take("alerts", camera.page.locator(".o_data_row").last)
 
 
 def archive_check(camera: Camera) -> None:
     camera.go("/odoo/dte-archive-checks", ".o_data_row")
     camera.page.locator(".o_data_row td.o_data_cell").first.click()
     camera.page.locator(".o_form_view").wait_for()
-    camera.take("archive-check", until=camera.page.locator(".o_form_sheet"))
+    camera.take("archive-check", camera.page.locator(".o_form_sheet"))
 
 
 def import_result(camera: Camera) -> None:
-    camera.go("/odoo/action-l10n_cl_dte.dte_import_action", ".modal footer", 980)
+    camera.menu("dte_import_menu", ".modal footer", 980)
     chosen = camera.page.locator(".modal input[type=file]")
     chosen.set_input_files(str(Path(camera.told["folder"]) / f"respaldo-{camera.language}.zip"))
     camera.page.locator(".modal [name=file_ids] .o_attachment, .modal .o_dte_files li").first.wait_for()
@@ -193,22 +197,27 @@ def printed_document(camera: Camera) -> None:
 
 def portal(camera: Camera) -> None:
     camera.page.context.clear_cookies()
-    camera.go(camera.told["portal"], "iframe")
+    camera.go(camera.told["portal"], "iframe", TALL)
     camera.page.frame_locator("iframe").locator(".o_dte_logo").first.wait_for()
-    camera.take("portal")
+    camera.take("portal", camera.page.locator("iframe"))
 
 
 # -- the second act: the SII is away --
 
 
 def contingency(camera: Camera) -> None:
-    camera.go("/odoo/action-l10n_cl_dte.contingency_wizard_action", ".modal .o_dte_contingency")
+    camera.menu("contingency_wizard_menu", ".modal .o_dte_contingency .text-success")
     camera.take("contingency")
 
 
 def held(camera: Camera) -> None:
     camera.invoice("held", "dte_tab")
-    camera.take("invoice-held", until=camera.page.locator("[name=action_dte_download_xml]"))
+    camera.take("invoice-held", *camera.state_of_document())
+
+
+def overview_in_contingency(camera: Camera) -> None:
+    camera.go("/odoo/dte-overview", ".o_dte_company canvas", TALL)
+    camera.take("overview-contingency", camera.page.locator(".o_dte_company").last)
 
 
 Scene = Callable[[Camera], None]
@@ -217,5 +226,5 @@ ACTS: dict[str, tuple[Scene, ...]] = {
         overview, invoices, accepted, rejected, objected, exchange, send_and_print, setup, folios, documents, alerts,
         archive_check, import_result, settings, printed_document, portal,
     ),
-    "contingency": (contingency, held),
+    "contingency": (overview_in_contingency, contingency, held),
 }  # fmt: skip

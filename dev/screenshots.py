@@ -35,7 +35,7 @@ def screenshots(env: Env) -> int:
         with step("database", seconds):
             databases.create(env, NAME)
         with mail_sink() as mail_port, simulator.running(env, f"{NAME}-simulator", FOLDER / "simulator") as url:
-            stage = Stage(env, {"simulator": url, "mail_port": mail_port})
+            stage = Stage(env, {"simulator": url, "control": control_of_simulator(), "mail_port": mail_port})
             with step("history", seconds):
                 stage.play("history")
             # No jobs: what is on a picture does not depend on when it is taken.
@@ -74,6 +74,12 @@ class Stage:
         if databases.run_script(self._env, NAME, STAGE, log, **variables):
             raise Stop(f"The stage for the pictures ({act}) failed.\n{tail(log, 40)}\nFull log: {log}")
         self.told = json.loads(file.read_text(encoding="utf-8"))
+
+
+def control_of_simulator() -> str:
+    """Return scheme and host of the port that no fault of the simulator touches."""
+    ready = json.loads((FOLDER / "simulator" / "server.json").read_text(encoding="utf-8"))
+    return ready["control"].removesuffix("/control")
 
 
 @contextlib.contextmanager

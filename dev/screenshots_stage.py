@@ -5,8 +5,8 @@ Everything on the pictures happened: documents are issued, sent, judged by the s
 product's own methods. For the history the clocks of this process and of the simulator stand on the day that is played;
 only the log of calls, whose times PostgreSQL writes, is moved to that day afterwards.
 
-Reads SCREENSHOTS_FILE, a JSON with `act` (history, contingency), `simulator`, `mail_port`, `password` and `folder`, and
-adds the ids of what is to be seen.
+Reads SCREENSHOTS_FILE, a JSON with `act` (history, contingency), `simulator`, `control`, `mail_port`, `password`,
+`archive` and `folder`, and adds the ids of what is to be seen.
 """
 
 import base64
@@ -39,8 +39,8 @@ from odoo.addons.l10n_cl_dte.wizards.dte_setup_checks import JOBS
 from dev import demo_issue
 
 HISTORY_DAYS = 13
-# Days before today on which the SII answers nobody when the invoices leave.
-FAULTS = (9, 4)
+# Days before today on which the SII cannot be reached for a while.
+OUTAGES = (9, 4)
 CUSTOMERS = (
     ("Constructora Imaginaria SpA", "77000111-0", "Ñuñoa"),
     ("Hotel Ficticio del Maule Ltda.", "76000222-4", "Talca"),
@@ -80,6 +80,8 @@ class Stage:
     def __init__(self, env, told: dict):
         self.told = told
         self.simulator = Simulator(told["simulator"])
+        # Where no fault is met.
+        self.control = Simulator(told["control"])
         admin = env.ref("base.user_admin")
         self.env = env(user=admin, context={"lang": "es_CL", "tz": "America/Santiago"}, su=False)
         self.company = self.env.company
@@ -139,6 +141,7 @@ class Stage:
         self.company.dte_alert_user_ids = self.env.user
         # Without a choice Send & Print asks for the layout first.
         self.company.external_report_layout_id = self.env.ref("web.external_layout_standard")
+        self.company.write({"primary_color": "#714b67", "secondary_color": "#2f7d6b"})
         self.company.logo = base64.b64encode(draw_logo())
 
     def add_folios(self):
@@ -157,31 +160,35 @@ class Stage:
         )
 
     def play_day(self, back: int):
-        """Deliver what was left of yesterday; issue, send and ask."""
+        """Deliver what was left of the day before; issue, send and ask; meet an outage at times."""
         self.run("dte.failed.queue", "_cron_retry_failed_dtes")
         moves = self.env["account.move"]
         for _number in range(self.dice.choice((1, 1, 2))):
             moves += self.invoice(self.customer(self.dice.randrange(len(CUSTOMERS))))
         if back % 4 == 0:
             moves += self.invoice(self.customer(1), [self.dice.choice(SERVICES)], "34")
-        if back in FAULTS:
-            fault = {"kind": "http_status", "status": 503, "service": "seed", "count": 100}
-            self.simulator.call("POST", "faults", faults=[fault])
+        self.send(moves)
+        if back in OUTAGES:
+            # No connection comes about: it is certain that nothing arrived.
+            self.control.call("POST", "faults", faults=[{"kind": "cut", "step": "connected", "count": 100}])
+            self.send(self.invoice(self.customer(3)))
+            self.control.call("DELETE", "faults")
+        self.simulator.call("POST", "process")
+        if waiting := moves.filtered(lambda move: move.dte_status == "sent"):
+            waiting.action_dte_status()
+        if back == HISTORY_DAYS // 2:
+            note = demo_issue.reverse(moves[0], "1", "Compra equivocada")
+            note.action_post()
+            demo_issue.send_and_wait(self.env, note)
+
+    def send(self, moves):
+        """Confirm and press Send DTE; what the person reads when that fails is left to the jobs."""
         moves.action_post()
         self.env.cr.commit()
         try:
             moves.action_send_to_sii()
         except UserError:
-            # What the person sees; the documents leave by themselves later.
             self.env.cr.rollback()
-        self.simulator.call("DELETE", "faults")
-        self.simulator.call("POST", "process")
-        if waiting := moves.filtered(lambda move: move.dte_status == "sent"):
-            waiting.action_dte_status()
-        if back == 6:
-            note = demo_issue.reverse(moves[0], "1", "Compra equivocada")
-            note.action_post()
-            demo_issue.send_and_wait(self.env, note)
 
     def customer(self, number: int):
         return self.env["res.partner"].search([("vat", "=", CUSTOMERS[number][1])])
@@ -264,6 +271,7 @@ class Stage:
 
     def run_nightly_jobs(self):
         self.env["dte.backup.scrub"].action_check_everything()
+        self.env.cr.commit()
         for name in JOBS:
             self.env.ref(f"l10n_cl_dte.{name}").sudo().method_direct_trigger()
         setup = self.env["dte.setup"].browse(self.env["dte.setup"]._open()["res_id"])
@@ -306,7 +314,7 @@ class Stage:
     def play_contingency(self):
         """Press Enable Contingency and issue three invoices, which are held."""
         wizard = self.env["contingency.wizard"].create(
-            {"company_id": self.company.id, "reason": "maintenance", "comment": "Aviso del SII de hoy, 10:00"}
+            {"company_id": self.company.id, "reason": "maintenance", "comment": "Aviso publicado por el SII"}
         )
         wizard.action_enable()
         self.env.cr.commit()
