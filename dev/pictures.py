@@ -14,13 +14,13 @@ import pypdfium2
 from PIL import Image
 from playwright.sync_api import Locator, Page
 
-COLOURS = 128
-# Pictures in a row that must be equal before the last of them is kept, and how many are taken at most.
+COLOURS = 256
+# How many pictures of a screen are taken until two in a row are equal.
 TRIES = 40
-# Screens that stand still: no transitions, no blinking cursor, no bubble over the page.
+# Screens that stand still: no transitions, no blinking cursor, no bubble over the page, nobody who comes and goes.
 STILL = """
 *, *::before, *::after { animation: none !important; transition: none !important; caret-color: transparent !important }
-.o_notification_manager, .o_user_menu .o_avatar > :not(img) { visibility: hidden }
+.o_notification_manager, .o-mail-ImStatus { visibility: hidden !important }
 """
 SETTLED = """() => document.fonts.status === 'loaded'
     && [...document.images].every(image => image.complete || image.loading === 'lazy')
@@ -171,16 +171,6 @@ def archive_check(camera: Camera) -> None:
     camera.take("archive-check", camera.page.locator(".o_form_sheet"))
 
 
-def import_result(camera: Camera) -> None:
-    camera.menu("dte_import_menu", ".modal footer", 980)
-    chosen = camera.page.locator(".modal input[type=file]")
-    chosen.set_input_files(str(Path(camera.told["folder"]) / f"respaldo-{camera.language}.zip"))
-    camera.page.locator(".modal [name=file_ids] .o_attachment, .modal .o_dte_files li").first.wait_for()
-    camera.page.locator(".modal button[name=action_import]:visible").click()
-    camera.page.locator(".modal .o_data_row").first.wait_for()
-    camera.take("import-result")
-
-
 def settings(camera: Camera) -> None:
     camera.go("/odoo/action-account.action_account_config", "#dte_setup")
     camera.page.locator("#dte_setup").evaluate("element => element.scrollIntoView({block: 'center'})")
@@ -197,12 +187,25 @@ def printed_document(camera: Camera) -> None:
 
 def portal(camera: Camera) -> None:
     camera.page.context.clear_cookies()
-    camera.go(camera.told["portal"], "iframe", TALL)
+    camera.go(camera.told["portal"], "iframe", 1060)
     camera.page.frame_locator("iframe").locator(".o_dte_logo").first.wait_for()
-    camera.take("portal", camera.page.locator("iframe"))
+    camera.take("portal")
 
 
-# -- the second act: the SII is away --
+# -- the second act: files of another system --
+
+
+def import_result(camera: Camera) -> None:
+    camera.menu("dte_import_menu", ".modal footer", 980)
+    chosen = camera.page.locator(".modal input[type=file]")
+    chosen.set_input_files(str(Path(camera.told["folder"]) / f"respaldo-{camera.language}.zip"))
+    camera.page.locator(".modal [name=file_ids] .o_attachment, .modal .o_dte_files li").first.wait_for()
+    camera.page.locator(".modal button[name=action_import]:visible").click()
+    camera.page.locator(".modal .o_data_row").first.wait_for()
+    camera.take("import-result")
+
+
+# -- the third act: the SII is away --
 
 
 def contingency(camera: Camera) -> None:
@@ -224,7 +227,8 @@ Scene = Callable[[Camera], None]
 ACTS: dict[str, tuple[Scene, ...]] = {
     "history": (
         overview, invoices, accepted, rejected, objected, exchange, send_and_print, setup, folios, documents, alerts,
-        archive_check, import_result, settings, printed_document, portal,
+        archive_check, settings, printed_document, portal,
     ),
+    "import": (import_result,),
     "contingency": (overview_in_contingency, contingency, held),
 }  # fmt: skip

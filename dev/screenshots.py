@@ -44,6 +44,8 @@ def screenshots(env: Env) -> int:
         databases.drop(env, NAME)
     for name in pictures.STORE:
         shutil.copyfile(IMAGES / "en" / f"{name}.png", STORE / f"{name}.png")
+    for addon in databases.ADDONS:
+        browser.draw(env, ROOT / addon / "static" / "description" / "icon.svg")
     write_json(RUN / f"{NAME}.json", {"pictures": taken, "seconds": seconds})
     say(f"{len(taken)} pictures in {IMAGES.relative_to(ROOT)}, {sum(taken.values()) // 1000} kB")
     return 0

@@ -5,8 +5,8 @@ Everything on the pictures happened: documents are issued, sent, judged by the s
 product's own methods. For the history the clocks of this process and of the simulator stand on the day that is played;
 only the log of calls, whose times PostgreSQL writes, is moved to that day afterwards.
 
-Reads SCREENSHOTS_FILE, a JSON with `act` (history, contingency), `simulator`, `control`, `mail_port`, `password`,
-`archive` and `folder`, and adds the ids of what is to be seen.
+Reads SCREENSHOTS_FILE, a JSON with `act` (history, import, contingency), `simulator`, `control`, `mail_port`,
+`password`, `archive` and `folder`, and adds the ids of what is to be seen.
 """
 
 import base64
@@ -69,7 +69,7 @@ def main(env):
     path = Path(os.environ["SCREENSHOTS_FILE"])
     told = json.loads(path.read_text(encoding="utf-8"))
     stage = Stage(env, told)
-    {"history": stage.play_history, "contingency": stage.play_contingency}[told["act"]]()
+    {"history": stage.play_history, "import": stage.play_import, "contingency": stage.play_contingency}[told["act"]]()
     env.cr.commit()
     path.write_text(json.dumps(told), encoding="utf-8")
 
@@ -100,7 +100,6 @@ class Stage:
         self.simulator.call("POST", "clock", reset=True)
         self.play_today()
         self.run_nightly_jobs()
-        self.make_foreign_documents()
 
     @contextmanager
     def day(self, back: int):
@@ -161,6 +160,7 @@ class Stage:
 
     def play_day(self, back: int):
         """Deliver what was left of the day before; issue, send and ask; meet an outage at times."""
+        self.run("dte.envio", "_cron_send")
         self.run("dte.failed.queue", "_cron_retry_failed_dtes")
         moves = self.env["account.move"]
         for _number in range(self.dice.choice((1, 1, 2))):
@@ -169,12 +169,12 @@ class Stage:
             moves += self.invoice(self.customer(1), [self.dice.choice(SERVICES)], "34")
         self.send(moves)
         if back in OUTAGES:
-            # No connection comes about: it is certain that nothing arrived.
+            # The answer never comes: the SII is asked later, and the same bytes go again.
             self.control.call("POST", "faults", faults=[{"kind": "cut", "step": "connected", "count": 100}])
             self.send(self.invoice(self.customer(3)))
             self.control.call("DELETE", "faults")
         self.simulator.call("POST", "process")
-        if waiting := moves.filtered(lambda move: move.dte_status == "sent"):
+        if waiting := moves.search([("dte_status", "=", "sent")]):
             waiting.action_dte_status()
         if back == HISTORY_DAYS // 2:
             note = demo_issue.reverse(moves[0], "1", "Compra equivocada")
@@ -278,9 +278,9 @@ class Stage:
         setup.line_ids.filtered(lambda line: line.code == "login").action_go()
         self.env.cr.commit()
 
-    # -- files of another system --
+    # -- the second act --
 
-    def make_foreign_documents(self):
+    def play_import(self):
         """Write two ZIP files with documents that the company issued elsewhere, each with some bad ones."""
         cafs = [
             caf_lib.parse_caf(self.simulator.caf(rut, 33, FIRST_IMPORTED, 600, name="Otro sistema"))
@@ -309,7 +309,7 @@ class Stage:
         dte = Dte(33, folio, now.date(), issuer, receiver, lines)
         return issue_lib.issue(dte, caf, self.company.sudo()._dte_credentials(), now).xml
 
-    # -- the second act --
+    # -- the third act --
 
     def play_contingency(self):
         """Press Enable Contingency and issue three invoices, which are held."""

@@ -20,6 +20,7 @@ INVOICE_REPORT = "account.account_invoices"
 ROLL_REPORT = "l10n_cl_dte.action_report_invoice_roll"
 LEGENDS = ("Timbre Electrónico SII", "Res. 0 de 2026", "Verifique documento: www.sii.cl")
 DPI = 300
+LOGO = b'class="o_dte_logo"'
 PIXEL = b"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 MM = 72 / 25.4
 
@@ -106,9 +107,9 @@ class TestPrint(DteCommon, HttpCase):
         """A company that has not chosen a logo has a picture that says "Your logo"."""
         move, reports = self.post(), self.env["ir.actions.report"]
         self.assertTrue(self.company.uses_default_logo)
-        self.assertNotIn(b"o_dte_logo", reports._render_qweb_html(INVOICE_REPORT, move.ids)[0])
+        self.assertNotIn(LOGO, reports._render_qweb_html(INVOICE_REPORT, move.ids)[0])
         self.company.sudo().logo = PIXEL
-        self.assertIn(b"o_dte_logo", reports._render_qweb_html(INVOICE_REPORT, move.ids)[0])
+        self.assertIn(LOGO, reports._render_qweb_html(INVOICE_REPORT, move.ids)[0])
 
     # -- types --
 
