@@ -23,6 +23,7 @@ COMMANDS = {
     "test": "run the suite; PART=libs|simulator|odoo|queue|browser|concurrency|dev|volume runs one part",
     "demo": "issue one document of each type and serve Odoo; ONCE=1 stops after the table, PORT=8069, KEEP=1",
     "samples": "write sample envelopes to OUT=folder",
+    "screenshots": "take the pictures of the documentation, into docs/images",
     "chaos": "issue N=200 documents while everything goes wrong, compare the books; SEED=1 or random, QUEUE=queue_job",
     "bench": "measure; SHORT=1 for the short run",
     "load": "8 users send in the background while N=1000 documents are in flight; SECONDS=60, USERS=8, SHORT=1",
@@ -36,7 +37,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if command == "help":
         for name, text in COMMANDS.items():
-            say(f"  make {name:<9} {text}")
+            say(f"  make {name:<11} {text}")
         return 0
     if command not in COMMANDS:
         raise Stop(f"There is no command {command}. `make help` lists them.")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
@@ -38,6 +39,15 @@ def page(env: Env, url: str, width: int = 1366, height: int = 900, locale: str =
             yield context.new_page()
         finally:
             browser.close()
+
+
+def draw(env: Env, svg: Path) -> Path:
+    """Write a picture beside its source, as PNG with a transparent ground and the size that the source says."""
+    png = svg.with_suffix(".png")
+    with page(env, "about:blank") as window:
+        window.set_content(f"<body style='margin: 0'>{svg.read_text(encoding='utf-8')}</body>")
+        window.locator("svg").screenshot(path=png, omit_background=True)
+    return png
 
 
 def log_in(page: Page, login: str, password: str) -> None:

@@ -40,6 +40,13 @@ def load(found: env.Env) -> int:
     return run.load(found, RUN / "load.json")
 
 
+def screenshots(found: env.Env) -> int:
+    """dev/screenshots.py"""
+    from dev import screenshots as command  # noqa: PLC0415 (needs packages that other commands do without)
+
+    return command.screenshots(found)
+
+
 def run_file(found: env.Env, script: str, *options: str) -> int:
     """Run a script of the clone; it can import what the tests can (see pythonpath in pyproject.toml) and Odoo."""
     if not (ROOT / script).exists():
@@ -67,6 +74,7 @@ COMMANDS = {
     "test": lambda found: run_tests.run_tests(found, os.environ.get("PART", "")),
     "demo": demo.demo,
     "samples": samples,
+    "screenshots": screenshots,
     "bench": bench,
     "chaos": chaos,
     "load": load,

@@ -146,4 +146,5 @@ def show(rows):
         print(f"{row['type']:>5} {row['folio']:>6}  {row['track_id']:<11} {row['status']:<10} {row['verdict']}")
 
 
-sys.exit(main(env))  # noqa: F821 - Odoo's shell defines it
+if __name__ == "__main__":
+    sys.exit(main(env))  # noqa: F821 - Odoo's shell defines it

@@ -7,6 +7,7 @@
     "author": "l10n_cl_dte maintainers",
     "license": "LGPL-3",
     "countries": ["cl"],
+    "images": ["static/description/overview.png"],
     "depends": ["l10n_cl", "certificate", "account_debit_note"],
     "external_dependencies": {
         "python": [

@@ -117,7 +117,8 @@ class AccountMoveSend(models.AbstractModel):
                 "level": "info",
                 "message": self.env._(
                     "Without an exchange address the customer's system does not get the XML: %s.",
-                    ", ".join(without.mapped("display_name")),
+                    # "Ltda." brings the point with which the sentence ends.
+                    ", ".join(without.mapped("display_name")).removesuffix("."),
                 ),
                 "action_text": self.env._("View Partner(s)"),
                 "action": without._get_records_action(name=self.env._("Customers without Exchange Address")),

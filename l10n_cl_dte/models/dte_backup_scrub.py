@@ -7,6 +7,7 @@ import psycopg2
 from markupsafe import Markup
 
 from odoo import api, fields, models
+from odoo.tools import format_date
 
 from ..libs.archive_store import ArchiveError
 from .archive_messages import tell
@@ -44,9 +45,10 @@ class DteBackupScrub(models.Model):
     report = fields.Text(compute="_compute_report")
 
     @api.depends("company_id", "started_at")
+    @api.depends_context("lang", "tz")
     def _compute_display_name(self):
         for scrub in self:
-            day = fields.Date.to_string(scrub.started_at)
+            day = format_date(self.env, scrub.started_at)
             scrub.display_name = self.env._(
                 "Archive check of %(day)s, %(company)s", day=day, company=scrub.company_id.name
             )

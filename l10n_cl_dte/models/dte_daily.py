@@ -5,7 +5,7 @@ from datetime import datetime, time, timedelta, timezone
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
-from odoo.tools import SQL
+from odoo.tools import SQL, format_date
 
 from ..const import ENVIRONMENTS, SANTIAGO
 from .dte_contingency_breaker import ANSWERED, FAILED
@@ -74,9 +74,10 @@ class DteDaily(models.Model):
     _measured = models.Index("(company_id, day) WHERE measured_at IS NOT NULL")
 
     @api.depends("day", "company_id")
+    @api.depends_context("lang")
     def _compute_display_name(self):
         for row in self:
-            row.display_name = f"{row.company_id.name}, {row.day}"
+            row.display_name = f"{row.company_id.name}, {format_date(self.env, row.day)}"
 
     @api.depends("sii_answered", "sii_failed")
     def _compute_sii_availability(self):

@@ -111,9 +111,9 @@ def receipt(*document, credentials, signer="", place="Bodega Ñuñoa", at="2026-
     return f'<Recibo version="1.0">{signed}{signature(signed, credentials)}</Recibo>'
 
 
-def receipts(responder, recipient, rows, credentials) -> bytes:
+def receipts(responder, recipient, rows, credentials, *, at="2026-10-06T09:05:00") -> bytes:
     """EnvioRecibos with rows of :func:`receipt`."""
-    cover = _cover(responder, recipient, "", "<TmstFirmaEnv>2026-10-06T09:05:00</TmstFirmaEnv>")
+    cover = _cover(responder, recipient, "", f"<TmstFirmaEnv>{at}</TmstFirmaEnv>")
     signed = f'<SetRecibos ID="SetRecibos">{cover}{"".join(rows)}</SetRecibos>'
     text = f'{HEADER}<EnvioRecibos{SII} version="1.0">{signed}{signature(signed, credentials)}</EnvioRecibos>'
     return text.encode("iso-8859-1")

@@ -20,6 +20,8 @@ INVOICE_REPORT = "account.account_invoices"
 ROLL_REPORT = "l10n_cl_dte.action_report_invoice_roll"
 LEGENDS = ("Timbre Electrónico SII", "Res. 0 de 2026", "Verifique documento: www.sii.cl")
 DPI = 300
+LOGO = b'class="o_dte_logo"'
+PIXEL = b"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 MM = 72 / 25.4
 
 
@@ -100,6 +102,14 @@ class TestPrint(DteCommon, HttpCase):
             self.customer.name, self.dotted(self.customer.vat), "Comercio al por menor", "Calle Nueva 100",
             "Providencia", print_words.long_day(move.invoice_date),
         )  # fmt: skip
+
+    def test_no_logo_rather_than_odoos_placeholder(self):
+        """A company that has not chosen a logo has a picture that says "Your logo"."""
+        move, reports = self.post(), self.env["ir.actions.report"]
+        self.assertTrue(self.company.uses_default_logo)
+        self.assertNotIn(LOGO, reports._render_qweb_html(INVOICE_REPORT, move.ids)[0])
+        self.company.sudo().logo = PIXEL
+        self.assertIn(LOGO, reports._render_qweb_html(INVOICE_REPORT, move.ids)[0])
 
     # -- types --
 

@@ -56,6 +56,8 @@ export class AvailabilityGraph extends Component {
                         data: days.map((day) => day.percent),
                         backgroundColor: days.map((day) => `${this.color(day.percent)}66`),
                         yAxisID: "percent",
+                        // A day on which nothing was answered does not look like one without calls.
+                        minBarLength: 4,
                     },
                 ],
             },
