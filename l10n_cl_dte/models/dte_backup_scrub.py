@@ -38,7 +38,7 @@ class DteBackupScrub(models.Model):
     finished_at = fields.Datetime(string="Finished On", readonly=True)
     planned = fields.Integer(readonly=True)
     checked = fields.Integer(readonly=True)
-    repaired = fields.Integer(readonly=True)
+    repaired = fields.Integer(string="Repaired Documents", readonly=True)
     damaged = fields.Integer(string="For a Person", readonly=True)
     # [{code, name, params}] of what could not be repaired.
     findings = fields.Json(readonly=True)

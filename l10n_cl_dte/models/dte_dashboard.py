@@ -158,10 +158,10 @@ class DteDashboard(models.AbstractModel):
         stuck = figures["failed_without_action"] + figures["no_answer"]
         return [
             self._tile(
-                "rejected", env._("Rejected"), rejected,
+                "rejected", env._("Rejected Documents"), rejected,
                 env._("Press Correct in each one") if rejected else env._("None waits for a person"),
                 "danger" if rejected else "",
-                self._documents(company, ("rejected",), env._("Rejected")),
+                self._documents(company, ("rejected",), env._("Rejected Documents")),
             ),
             self._tile(
                 "stuck", env._("Need attention"), stuck,

@@ -16,7 +16,7 @@ class TestDemoCompany(TransactionCase):
         super().setUp()
         self.simulator = Simulator(os.environ["DTE_SIMULATOR_URL"])
         self.simulator.call("POST", "reset")
-        self.company = self.env["res.company"].create({"name": "Nueva", "dte_environment": "simulator"})
+        self.company = self.env["res.company"].create({"name": "Nueva"})
         admin = self.env.ref("base.user_admin")
         admin.write({"company_ids": [(4, self.company.id)]})
         # What the demo of a developer or another test may have left.
@@ -31,7 +31,7 @@ class TestDemoCompany(TransactionCase):
 
     def test_one_click(self):
         action = self.wizard().action_create()
-        self.assertEqual(action["res_model"], "dte.setup")
+        self.assertEqual((action["res_model"], self.company.dte_environment), ("dte.setup", "simulator"))
         setup = self.env["dte.setup"].browse(action["res_id"])
         missing = setup.line_ids.filtered(lambda line: line.state == "missing")
         self.assertEqual(missing.mapped("code"), [], missing.mapped("text"))
@@ -43,10 +43,11 @@ class TestDemoCompany(TransactionCase):
         with self.assertRaisesRegex(UserError, "fresh"):
             self.wizard().action_create()
 
-    def test_only_in_the_simulator(self):
-        self.company.dte_environment = "certification"
-        with self.assertRaisesRegex(UserError, "environment Simulator"):
+    def test_never_in_production(self):
+        self.company.dte_environment = "production"
+        with self.assertRaisesRegex(UserError, "in production"):
             self.wizard().action_create()
+        self.assertEqual(self.company.name, "Nueva")
 
     def test_a_company_with_a_life_of_its_own(self):
         self.company.partner_id.vat = "77123456-9"

@@ -16,6 +16,8 @@ HOLDER_NAME = "Ana Firmante"
 RESOLUTION_DATE = "2026-01-02"
 ACTIVITY_CODES = ("620200", "474100")
 FOLIOS = 200
+# Where the documentation of the simulator starts it.
+SIMULATOR_URL = "http://127.0.0.1:8555"
 COMPANY = {
     "vat": RUT,
     "l10n_cl_sii_taxpayer_type": "1",
@@ -48,7 +50,7 @@ class DteDemo(models.TransientModel):
 
     company_id = fields.Many2one("res.company", required=True, default=lambda self: self.env.company)
     simulator_url = fields.Char(
-        string="Simulator", required=True, default=lambda self: self.env.company.dte_simulator_url or ""
+        string="Simulator", required=True, default=lambda self: self.env.company.dte_simulator_url or SIMULATOR_URL
     )
 
     def action_create(self):
@@ -66,12 +68,8 @@ class DteDemo(models.TransientModel):
     def _check_is_fresh(self):
         """Refuse a company that anybody works in: the demo gives it another name, RUT and chart of accounts."""
         company = self.company_id
-        if company.dte_environment != "simulator":
-            raise UserError(
-                self.env._(
-                    "Set Chile as the company's country and choose the environment Simulator in the settings first."
-                )
-            )
+        if company.dte_environment == "production":
+            raise UserError(self.env._("The company is in production: a demo is only made of a fresh one."))
         # sudo: whatever exists counts, whoever may see it
         used = self.env["account.move"].sudo().search_count([("company_id", "=", company.id)], limit=1)
         used = used or self.env["dte.document"].sudo().search_count([("company_id", "=", company.id)], limit=1)
@@ -116,7 +114,11 @@ class DteDemo(models.TransientModel):
             self.env["dte.caf"].create({"caf_file": base64.b64encode(content), "company_id": company.id})
         known = self.env["res.partner"].search([("vat", "in", [values["vat"] for values in CUSTOMERS])])
         self.env["res.partner"].create(
-            [{**CUSTOMER, **chile, **values} for values in CUSTOMERS if values["vat"] not in known.mapped("vat")]
+            [
+                {**CUSTOMER, **chile, "lang": self.env.user.lang, **values}
+                for values in CUSTOMERS
+                if values["vat"] not in known.mapped("vat")
+            ]
         )
 
     def _make_known(self, url: str):

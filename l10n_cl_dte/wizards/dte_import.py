@@ -268,9 +268,9 @@ class DteImportLine(models.TransientModel):
     _description = "File Not Imported"
 
     import_id = fields.Many2one("dte.import", required=True, ondelete="cascade", index=True)
-    name = fields.Char(string="File", readonly=True)
+    name = fields.Char(string="File in the Upload", readonly=True)
     result = fields.Selection(
-        [("refused", "Refused"), ("conflict", "In conflict"), ("present", "Already here")], readonly=True
+        [("refused", "Not imported"), ("conflict", "In conflict"), ("present", "Already here")], readonly=True
     )
     # All that is wrong with it, as [[code, params], ...].
     problems = fields.Json(readonly=True)
