@@ -282,7 +282,9 @@ class DteSetupChecks(models.AbstractModel):
         if stopped:
             return "missing", self.env._("These do not run: %s.", ", ".join(stopped.mapped("name")))
         last = self.env.ref("l10n_cl_dte.ir_cron_send").sudo().lastcall
-        if not last or (fields.Datetime.now() - last).total_seconds() > JOB_HOURS * 3600:
+        if not last:
+            return "warning", self.env._("They are active and have not run yet: look again in a minute.")
+        if (fields.Datetime.now() - last).total_seconds() > JOB_HOURS * 3600:
             return "warning", self.env._("They are active but have not run for a day: does Odoo's scheduler run?")
         return "ok", self.env._("All are active. Last sending: %s",
                                 format_datetime(self.env, last, dt_format="short"))  # fmt: skip
