@@ -152,6 +152,8 @@ class DteSetupLine(models.TransientModel):
         return {**action, "domain": domain}
 
     def _go_taxes(self):
+        if self.state == "missing":
+            return self._settings("chart_template")
         return self.env["ir.actions.act_window"]._for_xml_id("account.action_tax_form")
 
     def _go_mail_out(self):
