@@ -72,7 +72,7 @@ class Person:
     def line(self, text: str) -> Locator:
         """The row of a list with a cell that says this."""
         cell = self.page.locator("td", has_text=exactly(text))
-        return self.window.locator("tr.o_data_row", has=cell).first
+        return self.page.locator("tr.o_data_row", has=cell).first
 
     # -- doing --
 

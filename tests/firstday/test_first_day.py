@@ -37,6 +37,7 @@ CUSTOMER = "Panadería Añañuca SpA"
 CUSTOMER_MAIL = "pagos@example.com"
 SETUP = "Configuración inicial"
 WHOLE_DAY_SECONDS = 600
+PATIENCE_MILLISECONDS = 30_000
 INSTALLATION_MILLISECONDS = 240_000
 VERDICT_SECONDS = 120
 DPI = 300
@@ -76,7 +77,7 @@ def person(office):
     shutil.rmtree(PICTURES, ignore_errors=True)
     PICTURES.mkdir(parents=True)
     with browser.page(office.env, office.url) as page:
-        expect.set_options(timeout=browser.PATIENCE_MILLISECONDS)
+        expect.set_options(timeout=PATIENCE_MILLISECONDS)
         yield Person(page, PICTURES)
 
 
@@ -186,6 +187,7 @@ def load_files(person, office):
     expect(person.window.locator("tr.o_data_row .badge", has_text="Cargado")).to_have_count(len(office.papers.files))
     person.picture("loaded")
     person.press("Cerrar")
+    expect(person.page.locator(".modal")).to_have_count(0)
     expect(state(person, "Certificado digital")).to_have_text("En orden")
     for name in ("factura (33)", "nota de crédito (61)", "factura exenta (34)", "nota de débito (56)"):
         expect(state(person, f"Folios: {name}")).to_have_text("En orden")
@@ -215,7 +217,7 @@ def set_up_outgoing_mail(person, office):
     person.type("smtp_port", str(office.sink.port))
     person.picture("server")
     person.press("Probar conexión")
-    expect(person.page.locator(".o_notification")).to_contain_text("correctamente")
+    expect(person.page.locator(".o_notification")).to_contain_text("exitosa")
     person.picture("tried")
     back_to_setup(person)
     expect(state(person, "Correo saliente")).to_have_text("En orden")
