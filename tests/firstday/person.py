@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
+
+# Within it a screen shows what is there already; asking again comes no faster than that.
+A_MOMENT_MILLISECONDS = 3_000
 
 
 @dataclass
@@ -80,6 +83,25 @@ class Person:
         """Press the button or link that says this."""
         self.look()
         (within or self.window).locator("button:visible, a:visible", has_text=exactly(label)).first.click()
+
+    def press_until(self, button: Locator, result: Locator, seconds: float, reload: bool = False):
+        """Press a button again and again until something else is on the screen.
+
+        :param reload: load the page again while the button is not there either
+        """
+        until = time.monotonic() + seconds
+        while not result.is_visible():
+            assert time.monotonic() < until, f"{result} did not come"
+            if button.is_visible():
+                self.look()
+                with contextlib.suppress(TimeoutError):
+                    button.click(timeout=A_MOMENT_MILLISECONDS)
+            elif reload:
+                self.page.reload()
+            with contextlib.suppress(TimeoutError):
+                button.or_(result).first.wait_for(timeout=A_MOMENT_MILLISECONDS)
+            with contextlib.suppress(TimeoutError):
+                result.wait_for(timeout=A_MOMENT_MILLISECONDS)
 
     def menu(self, app: str, *labels: str):
         """Choose an application and go through the menus of its bar."""
