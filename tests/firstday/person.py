@@ -81,8 +81,10 @@ class Person:
 
     def press(self, label: str, within: Locator | None = None):
         """Press the button or link that says this."""
+        button = (within or self.window).locator("button:visible, a:visible", has_text=exactly(label)).first
+        button.wait_for()
         self.look()
-        (within or self.window).locator("button:visible, a:visible", has_text=exactly(label)).first.click()
+        button.click()
 
     def press_until(self, button: Locator, result: Locator, seconds: float, reload: bool = False):
         """Press a button again and again until something else is on the screen.
@@ -111,9 +113,11 @@ class Person:
         expect(self.page.locator(".o_main_navbar .o_menu_brand")).to_have_text(app)
         place = self.page.locator(".o_main_navbar .o_menu_sections")
         for label in labels:
-            place.get_by_text(label, exact=True).first.click()
-            place = self.page.locator(".o-dropdown--menu")
+            entry = place.get_by_text(label, exact=True).first
+            entry.wait_for()
             self.look()
+            entry.click()
+            place = self.page.locator(".o-dropdown--menu")
 
     def type(self, name: str, text: str):
         box = self.field(name).locator("input, textarea").first
