@@ -81,6 +81,8 @@ def person(office):
         yield Person(page, PICTURES)
 
 
+# The limit is the assertion on the person's time; this one only ends a walk that hangs.
+@pytest.mark.timeout(900)
 def test_first_day(office, person):
     began = time.monotonic()
     browser.log_in(person.page, ACCOUNTANT, office.password)
@@ -286,7 +288,10 @@ def make_the_invoice(person):
     person.menu("Facturando", "Clientes", "Facturas")
     person.press("Nuevo")
     person.field("partner_id").locator("input").first.fill(CUSTOMER)
-    page.locator(".o-autocomplete--dropdown-item", has_text="Crear y editar").click()
+    create = page.locator(".o-autocomplete--dropdown-item", has_text="Crear y editar")
+    create.wait_for()
+    person.look()
+    create.click()
     expect(person.field("vat")).to_be_visible()
     person.pick("country_id", "Chile")
     expect(person.field("l10n_latam_identification_type_id").locator("input")).to_have_value("RUT")
@@ -377,7 +382,9 @@ def check_the_mail(office):
     text = " ".join(pypdf.PdfReader(io.BytesIO(pdf)).pages[0].extract_text().split())
     for words in ("R.U.T.: 76.543.210-3", "FACTURA ELECTRÓNICA", "N° 2", "S.I.I. - ÑUÑOA", CUSTOMER, "119.000"):
         assert words in text
-    assert timbre(pdf) == re.sub(rb">\s+<", b"><", re.search(rb"<TED.*</TED>", archived, re.DOTALL)[0])
+    page = pypdfium2.PdfDocument(pdf)[0].render(scale=DPI / 72).to_pil()
+    page.resize((page.width // 3, page.height // 3)).save(PICTURES / "15-mailed-pdf.png")
+    assert timbre(page) == re.sub(rb">\s+<", b"><", re.search(rb"<TED.*</TED>", archived, re.DOTALL)[0])
 
 
 def read_archive(office, dte_type: int, folio: int) -> bytes:
@@ -388,10 +395,9 @@ def read_archive(office, dte_type: int, folio: int) -> bytes:
     return base64.b64decode("".join(rows))
 
 
-def timbre(pdf: bytes) -> bytes:
-    """Decode the timbre of the first page as a scanner sees it."""
-    page = pypdfium2.PdfDocument(pdf)[0].render(scale=DPI / 72).to_pil().convert("L")
-    [code] = zxingcpp.read_barcodes(page, zxingcpp.BarcodeFormat.PDF417)
+def timbre(page) -> bytes:
+    """Decode the timbre of a page as a scanner sees it."""
+    [code] = zxingcpp.read_barcodes(page.convert("L"), zxingcpp.BarcodeFormat.PDF417)
     return code.bytes
 
 
