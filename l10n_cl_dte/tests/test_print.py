@@ -1,4 +1,5 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+import base64
 import io
 import os
 import re
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pypdfium2
 import zxingcpp
+from PIL import Image
 from pypdf import PdfReader
 
 from odoo.exceptions import UserError
@@ -297,6 +299,17 @@ class TestPrint(DteCommon, HttpCase):
         self.assert_timbre(paper, 0, move)
         self.assertEqual(move._dte_contrast("#b7e3f4"), "#000000")
         self.assertEqual(move._dte_contrast("#102030"), "#ffffff")
+
+    def test_odoo_s_picture_for_a_logo_is_not_printed(self):
+        """A company that has chosen none begins with a picture that says "Your logo"."""
+        company = self.company.sudo()
+        company.logo = company._get_logo()
+        move = self.post([{"name": "Asesoría", "quantity": 1, "price_unit": 1000}])
+        self.assertEqual(len(self.print(move).reader.pages[0].images), 1, "the timbre")
+        logo = io.BytesIO()
+        Image.new("RGB", (120, 60), "#204060").save(logo, "PNG")
+        company.logo = base64.b64encode(logo.getvalue())
+        self.assertEqual(len(self.print(move).reader.pages[0].images), 2)
 
     def test_transferable_copy_can_be_left_out(self):
         self.company.sudo().dte_print_transferable = False

@@ -379,7 +379,9 @@ def check_the_mail(office):
     assert declaration.startswith(b"<?xml ")
     assert document == archived
     pdf = files["application/pdf"].get_content()
-    text = " ".join(pypdf.PdfReader(io.BytesIO(pdf)).pages[0].extract_text().split())
+    first = pypdf.PdfReader(io.BytesIO(pdf)).pages[0]
+    assert len(first.images) == 1, "the timbre, and no picture of Odoo's in place of a logo"
+    text = " ".join(first.extract_text().split())
     for words in ("R.U.T.: 76.543.210-3", "FACTURA ELECTRÓNICA", "N° 2", "S.I.I. - ÑUÑOA", CUSTOMER, "119.000"):
         assert words in text
     page = pypdfium2.PdfDocument(pdf)[0].render(scale=DPI / 72).to_pil()
