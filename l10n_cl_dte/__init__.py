@@ -6,9 +6,9 @@ from .models.dte_archive_triggers import drop_guards
 
 
 def post_init_hook(env):
-    """Leave it to a person who installs in the browser to be led to the setup screen; nobody else waits for it."""
-    if not request:
-        env.ref("l10n_cl_dte.dte_setup_todo").state = "done"
+    """Lead the person who installs in the browser to the setup screen; elsewhere nobody waits for it."""
+    if request:
+        env.ref("l10n_cl_dte.dte_setup_todo").state = "open"
 
 
 def uninstall_hook(env):
