@@ -229,7 +229,7 @@ def new(env: Env, label: str, language: str, login: str, password: str) -> Itera
     command = [*env.odoo, "db", "-c", str(ODOO_CONF), "init", "--language", language, "--username", login]
     try:
         log = LOG / f"new-{label}.log"
-        run_logged("Making a database", [*command, "--password", password, name], log, env=env.variables(), cwd=RUN)
+        run_logged("Making a database", [*command, f"--password={password}", name], log, env=env.variables(), cwd=RUN)
         yield name
     finally:
         drop(env, name)
