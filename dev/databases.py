@@ -221,6 +221,20 @@ def scratch(env: Env, label: str, addon: str = ADDON) -> Iterator[str]:
         drop(env, name)
 
 
+@contextlib.contextmanager
+def new(env: Env, label: str, language: str, login: str, password: str) -> Iterator[str]:
+    """A database as Odoo makes it for whoever begins, without any addon of ours, for the time of the block."""
+    drop_abandoned(env)
+    name = f"test_{label}_{os.getpid()}"
+    command = [*env.odoo, "db", "-c", str(ODOO_CONF), "init", "--language", language, "--username", login]
+    try:
+        log = LOG / f"new-{label}.log"
+        run_logged("Making a database", [*command, f"--password={password}", name], log, env=env.variables(), cwd=RUN)
+        yield name
+    finally:
+        drop(env, name)
+
+
 def drop_abandoned(env: Env) -> None:
     """Drop the test databases whose process was killed before it could."""
     for name in names(env):

@@ -231,6 +231,7 @@ PARTS = {
     "browser": (no_browser_tests, browser),
     "concurrency": (no_folder("concurrency"), concurrency),
     "dev": (no_folder("dev"), with_odoo),
+    "firstday": (no_folder("firstday"), with_odoo),
     "volume": (no_folder("volume"), volume),
 }
 # Parts that run only when they are asked for by name.

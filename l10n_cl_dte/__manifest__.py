@@ -6,6 +6,7 @@
     "category": "Accounting/Localizations/EDI",
     "author": "l10n_cl_dte maintainers",
     "license": "LGPL-3",
+    "application": True,
     "countries": ["cl"],
     "images": ["static/description/overview.png"],
     "depends": ["l10n_cl", "certificate", "account_debit_note"],
@@ -79,6 +80,7 @@
         "wizards/dte_import_views.xml",
         "wizards/dte_secret_views.xml",
         "wizards/dte_setup_views.xml",
+        "data/first_day.xml",
         "views/dte_menus.xml",
         "views/dte_archive_menus.xml",
         "views/dte_monitoring_menus.xml",
@@ -90,5 +92,6 @@
         "web.assets_tests": ["l10n_cl_dte/static/tests/tours/*.js"],
     },
     "excludes": ["l10n_cl_edi"],
+    "post_init_hook": "post_init_hook",
     "uninstall_hook": "uninstall_hook",
 }

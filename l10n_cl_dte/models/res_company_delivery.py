@@ -1,15 +1,19 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 """How a company sends: to which host, in what portions, when again, and who is called when it fails."""
 
+import logging
 from urllib.parse import urlsplit
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import config, str2bool
 
+from ..libs import simulator_control
 from ..libs.exceptions import ConfigurationError, DteError
 from ..libs.sii_soap_client import BASE_URLS, UPLOAD_SECONDS, SiiClient
 from .dte_messages import describe_error
+
+_logger = logging.getLogger(__name__)
 
 SII_DOMAIN = "sii.cl"
 RETRY_HOURS = "1, 2, 4, 8, 16"
@@ -140,6 +144,18 @@ class ResCompany(models.Model):
         if host == SII_DOMAIN or host.endswith(f".{SII_DOMAIN}"):
             raise ConfigurationError("real_sii_forbidden")
         return self.dte_simulator_url
+
+    def _dte_ask_simulator_key(self):
+        """Take over the key that signs the simulator's CAFs where none is known yet. Uses the network.
+
+        Nothing happens when no simulator answers: the setup screen tells that the key is missing.
+        """
+        if self.dte_environment != "simulator" or not self.dte_simulator_url or self.dte_simulator_key:
+            return
+        try:
+            self.dte_simulator_key = simulator_control.read_caf_key(self._dte_base_url("simulator"))
+        except DteError as error:
+            _logger.info("dte_simulator_key_not_given company_id=%s code=%s", self.id, error.code)
 
     @api.model
     def _dte_is_copy(self) -> bool:

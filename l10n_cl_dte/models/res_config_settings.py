@@ -6,6 +6,9 @@ class ResConfigSettings(models.TransientModel):
     _inherit = "res.config.settings"
 
     dte_environment = fields.Selection(related="company_id.dte_environment", readonly=False, required=True)
+    dte_giro = fields.Char(
+        related="company_id.l10n_cl_activity_description", readonly=False, string="Activity description (giro)"
+    )
     dte_activity_codes = fields.Char(related="company_id.dte_activity_codes", readonly=False)
     dte_sii_office = fields.Char(related="company_id.dte_sii_office", readonly=False)
     dte_simulator_url = fields.Char(related="company_id.dte_simulator_url", readonly=False)
@@ -31,6 +34,11 @@ class ResConfigSettings(models.TransientModel):
     dte_poll_minutes = fields.Integer(related="company_id.dte_poll_minutes", readonly=False)
     dte_no_answer_days = fields.Integer(related="company_id.dte_no_answer_days", readonly=False)
     dte_responsible_id = fields.Many2one(related="company_id.dte_responsible_id", readonly=False)
+
+    def set_values(self):
+        result = super().set_values()
+        self.company_id._dte_ask_simulator_key()
+        return result
 
     def action_dte_load_certificate(self):
         return {

@@ -57,6 +57,14 @@ class ResPartner(models.Model):
         for partner in self:
             partner.dte_comuna_typed = partner.dte_comuna if partner.dte_comuna != partner.city else False
 
+    @api.onchange("country_id")
+    def _onchange_country_dte(self):
+        # Odoo begins every contact with its general "VAT", which no Chilean calls a RUT.
+        general, rut = self.env.ref("l10n_latam_base.it_vat"), self.env.ref("l10n_cl.it_RUT")
+        for partner in self.filtered(lambda partner: partner.country_code == "CL"):
+            if partner.l10n_latam_identification_type_id in (general, general.browse()):
+                partner.l10n_latam_identification_type_id = rut
+
     @api.model
     def _address_fields(self):
         # EXTENDS base: a contact that shares the company's address shares its comuna

@@ -69,3 +69,15 @@ class TestPartner(TransactionCase):
             self.assertEqual(form.dte_comuna, "Valdivia")
         partner.city = "Osorno"
         self.assertEqual(partner.dte_comuna, "Osorno")
+
+    def test_a_number_of_chile_is_a_rut(self):
+        with Form(self.env["res.partner"]) as form:
+            form.name = "Cliente"
+            self.assertEqual(form.l10n_latam_identification_type_id, self.env.ref("l10n_latam_base.it_vat"))
+            form.country_id = self.env.ref("base.cl")
+            self.assertEqual(form.l10n_latam_identification_type_id, self.env.ref("l10n_cl.it_RUT"))
+            # A choice is left alone.
+            form.l10n_latam_identification_type_id = self.env.ref("l10n_cl.it_DNI")
+            form.country_id = self.env.ref("base.ar")
+            form.country_id = self.env.ref("base.cl")
+            self.assertEqual(form.l10n_latam_identification_type_id, self.env.ref("l10n_cl.it_DNI"))

@@ -99,7 +99,10 @@ class TestSetupChecklist(ArchiveCommon):
         self.assertIn("Sin código", line.text)
         sales = [("company_id", "=", self.company.id), ("type_tax_use", "=", "sale")]
         self.env["account.tax"].sudo().search(sales).l10n_cl_sii_code = 0
-        self.assertEqual(self.state("taxes"), "missing")
+        self.manager.sudo().group_ids += self.env.ref("base.group_system")
+        line = self.line("taxes")
+        self.assertEqual(line.state, "missing")
+        self.assertEqual(line.action_go()["params"]["field"], "chart_template")
 
     def test_archive(self):
         self.assertEqual(self.state("archive"), "ok")
@@ -124,6 +127,7 @@ class TestSetupChecklist(ArchiveCommon):
             return line
 
         line = look("No mail domain")
+        self.assertEqual(line.action_go()["params"]["field"], "alias_domain_id")
         company.alias_domain_id = company.env["mail.alias.domain"].create({"name": f"empresa{company.id}.example"})
         line = look("no mail address")
         self.assertEqual(line.action_go()["params"]["field"], "dte_mail_alias_name")
@@ -137,6 +141,64 @@ class TestSetupChecklist(ArchiveCommon):
         server.active = False
         self.env["dte.mail"].sudo().create({"company_id": company.id})
         look("Mails arrive", "ok")
+
+    def test_coming_back_shows_what_is_there_now(self):
+        """A line stays the same row, so that a button pressed meanwhile finds it."""
+        self.company.sudo().dte_sii_office = False
+        setup = self.open_screen()
+        line = self.line("office", setup)
+        self.assertEqual(line.state, "missing")
+        self.company.sudo().dte_sii_office = "ÑUÑOA"
+        [values] = setup.web_read({"missing": {}, "line_ids": {"fields": {"state": {}, "text": {}}}})
+        self.assertEqual(values["missing"], 0)
+        shown = {row["id"]: (row["state"], row["text"]) for row in values["line_ids"]}
+        self.assertEqual(shown[line.id], ("ok", "ÑUÑOA"))
+
+    def test_environment(self):
+        company = self.company.sudo()
+        address, key = company.dte_simulator_url, company.dte_simulator_key
+        self.assertIn("no tax validity", self.line("environment").text)
+        company.write({"dte_simulator_url": False, "dte_simulator_key": False})
+        self.assertIn("address of the simulator", self.line("environment").text)
+        settings = self.admin_env["res.config.settings"]
+        settings.create({"dte_simulator_url": "http://127.0.0.1:1"}).set_values()
+        line = self.line("environment")
+        self.assertEqual(line.state, "missing", "nothing answers there, and saving goes on")
+        self.assertIn("http://127.0.0.1:1", line.text)
+        settings.create({"dte_simulator_url": address}).set_values()
+        self.assertEqual((company.dte_simulator_key, self.state("environment")), (key, "ok"))
+        company.dte_environment = "production"
+        self.assertIn("real", self.line("environment").text)
+
+    def test_an_only_journal_is_opened_itself(self):
+        sales = self.env["account.journal"].sudo().search(
+            [("type", "=", "sale"), ("company_id", "=", self.company.id), ("id", "!=", self.journal.id)]
+        )  # fmt: skip
+        sales.active = False
+        action = self.line("journal").action_go()
+        self.assertEqual(action["params"]["field"], "dte_enabled")
+        self.assertEqual(action["params"]["action"]["res_id"], self.journal.id)
+        sales[:1].active = True
+        self.journal.sudo().copy()
+        self.assertEqual(self.line("journal").action_go()["res_model"], "account.journal")
+
+    def test_outgoing_mail_leads_to_what_is_missing(self):
+        self.manager.sudo().group_ids += self.env.ref("base.group_system")
+        self.assertEqual(self.line("mail_out").action_go()["res_model"], "ir.mail_server")
+        self.company.sudo().email = False
+        self.assertEqual(self.line("mail_out").action_go()["params"]["field"], "email")
+
+    def test_jobs_that_never_ran(self):
+        self.env.ref("l10n_cl_dte.ir_cron_send").sudo().lastcall = False
+        line = self.line("jobs")
+        self.assertEqual(line.state, "warning")
+        self.assertIn("not run yet", line.text)
+
+    def test_nobody_is_led_to_the_screen_after_an_installation_without_browser(self):
+        todo = self.env.ref("l10n_cl_dte.dte_setup_todo").sudo()
+        self.assertEqual(todo.state, "done")
+        self.assertEqual(todo.action_launch()["url"], "/odoo/dte-setup")
+        self.assertEqual(self.env.ref("l10n_cl_dte.dte_setup_action").sudo().path, "dte-setup")
 
     def test_every_job_is_looked_at(self):
         own = [("module", "=", "l10n_cl_dte"), ("model", "=", "ir.cron")]
@@ -215,6 +277,7 @@ class TestSetupChecklist(ArchiveCommon):
         self.press(line)
         move = self.company.sudo().dte_test_move_id
         self.assertEqual((move.dte_status, move.amount_total), ("sent", 119))
+        self.assertTrue(line.is_waiting)
         self.assertNotEqual(move.journal_id, self.journal)
         self.assertFalse(self.journal.dte_environment, "the company's own journal stays free for production")
         self.simulator.call("POST", "process")
@@ -224,6 +287,7 @@ class TestSetupChecklist(ArchiveCommon):
         line = self.line("test")
         self.assertEqual(line.state, "ok")
         self.assertIn("Accepted", line.text)
+        self.assertFalse(line.is_waiting)
         self.assertEqual(len(self.documents()), 1, "the second press asked, it issued nothing")
 
     def test_never_in_production(self):

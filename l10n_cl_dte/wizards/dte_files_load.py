@@ -9,6 +9,7 @@ from psycopg2 import errors as pgerrors
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+from odoo.tools import format_date
 
 from ..libs import caf as caf_lib
 from ..libs.exceptions import ConfigurationError
@@ -147,7 +148,7 @@ class DteFilesLoad(models.TransientModel):
         certificate = same or loader._store(self.company_id, name, credentials, rut)
         if not self.company_id.dte_certificate_id:
             self.company_id.dte_certificate_id = certificate
-        until = fields.Date.to_string(credentials.certificate.not_valid_after_utc.date())
+        until = format_date(self.env, credentials.certificate.not_valid_after_utc.date())
         return {
             "result": "present" if same else "loaded",
             "text": self.env._("Certificate of %(rut)s, valid until %(date)s", rut=rut, date=until),

@@ -5,6 +5,8 @@ from odoo.exceptions import UserError
 TEST_RECEIVER = "60803000-K"
 # State of a test document that the SII still has to judge.
 OPEN = ("to_send", "sending", "sent", "unknown", "retry", "no_answer", "contingency")
+# Of these, those that the SII is asked about; the others are sent.
+ASKED = ("sent", "unknown", "sending", "no_answer")
 
 
 class DteSetup(models.TransientModel):
@@ -47,12 +49,21 @@ class DteSetup(models.TransientModel):
             "target": "current",
         }
 
+    def web_read(self, specification):
+        # Whoever comes back from where something was filled in reads what is there now.
+        for setup in self:
+            setup._refresh()
+        return super().web_read(specification)
+
     def _refresh(self):
-        checks = self.env["dte.setup.checks"]
-        self.line_ids.unlink()
-        self.line_ids = [
-            (0, 0, {"sequence": number, **found}) for number, found in enumerate(checks._run(self.company_id))
-        ]
+        lines = {line.code: line for line in self.line_ids}
+        for number, found in enumerate(self.env["dte.setup.checks"]._run(self.company_id)):
+            values = {"sequence": number, **found}
+            line = lines.get(found["code"])
+            if line:
+                line.write(values)
+            else:
+                self.line_ids = [(0, 0, values)]
 
     def action_refresh(self):
         """Check everything again."""
@@ -75,6 +86,12 @@ class DteSetupLine(models.TransientModel):
     name = fields.Char(compute="_compute_name")
     state = fields.Selection([("ok", "In order"), ("warning", "Look at it"), ("missing", "Missing")], readonly=True)
     text = fields.Char(readonly=True)
+    is_waiting = fields.Boolean(compute="_compute_is_waiting")
+
+    @api.depends("code", "state")
+    def _compute_is_waiting(self):
+        for line in self:
+            line.is_waiting = line.code == "test" and line._open_test().dte_status in ASKED
 
     @api.depends("code")
     @api.depends_context("lang")
@@ -100,7 +117,13 @@ class DteSetupLine(models.TransientModel):
 
     _go_rut = _go_company
 
+    def _go_environment(self):
+        return self._settings("dte_environment")
+
     def _go_giro(self):
+        if self.env.user.has_group("base.group_system"):
+            return self._settings("dte_company")
+        # Managers may not open the settings, but this stands on the company's contact too.
         action = self._form("res.partner", self._company().partner_id.id)
         return self._show(action, "l10n_cl_activity_description")
 
@@ -121,17 +144,27 @@ class DteSetupLine(models.TransientModel):
         return {**action, "context": {"default_company_id": self._company().id}}
 
     def _go_journal(self):
+        domain = [("type", "=", "sale"), ("company_id", "=", self._company().id)]
+        journals = self.env["account.journal"].search(domain, limit=2)
+        if len(journals) == 1:
+            return self._show(self._form("account.journal", journals.id), "dte_enabled")
         action = self.env["ir.actions.act_window"]._for_xml_id("account.action_account_journal_form")
-        return {**action, "domain": [("type", "=", "sale"), ("company_id", "=", self._company().id)]}
+        return {**action, "domain": domain}
 
     def _go_taxes(self):
+        if self.state == "missing":
+            return self._settings("chart_template")
         return self.env["ir.actions.act_window"]._for_xml_id("account.action_tax_form")
 
     def _go_mail_out(self):
+        if not self._company().email:
+            return self._show(self._go_company(), "email")
         self._check_administrator()
-        return self.env["ir.actions.act_window"]._for_xml_id("base_setup.action_general_configuration")
+        return self.env["ir.actions.act_window"]._for_xml_id("base.action_ir_mail_server_list")
 
     def _go_mail_in(self):
+        if not self._company().alias_domain_id:
+            return self._settings("alias_domain_id", "base_setup.action_general_configuration")
         if not self._company().dte_mail_address:
             return self._settings("dte_mail_alias_name")
         self._check_administrator()
@@ -149,12 +182,12 @@ class DteSetupLine(models.TransientModel):
     def _form(self, model: str, record_id: int) -> dict:
         return {"type": "ir.actions.act_window", "res_model": model, "res_id": record_id, "views": [(False, "form")]}
 
-    def _settings(self, field: str) -> dict:
+    def _settings(self, field: str, action: str = "account.action_account_config") -> dict:
         self._check_administrator()
         # The settings are those of the company that the reader works in.
         if self._company() != self.env.company:
             raise UserError(self.env._("Change to the company %s first.", self._company().name))
-        return self._show(self.env["ir.actions.act_window"]._for_xml_id("account.action_account_config"), field)
+        return self._show(self.env["ir.actions.act_window"]._for_xml_id(action), field)
 
     def _show(self, action: dict, field: str) -> dict:
         return {
@@ -174,15 +207,21 @@ class DteSetupLine(models.TransientModel):
         company = self._company()
         if company.dte_environment == "production":
             raise UserError(self.env._("A test document is never issued in production: it would be a real one."))
-        move = company.dte_test_move_id.filtered(lambda move: move.dte_environment == company.dte_environment)
-        if move.dte_status in OPEN:
-            sent = move.dte_status in ("sent", "unknown", "sending", "no_answer")
-            result = move.action_dte_status() if sent else move.action_send_to_sii()
+        move = self._open_test()
+        if move:
+            result = move.action_dte_status() if move.dte_status in ASKED else move.action_send_to_sii()
         else:
             move = self._issue_test(company)
             result = move.action_send_to_sii()
         self.setup_id._refresh()
         return result
+
+    def _open_test(self):
+        """Return the test document of this environment that has no verdict yet, empty when there is none."""
+        company = self._company()
+        return company.dte_test_move_id.filtered(
+            lambda move: move.dte_environment == company.dte_environment and move.dte_status in OPEN
+        )
 
     def _issue_test(self, company):
         """Post an invoice of a few pesos to the SII itself, in a journal of its own."""

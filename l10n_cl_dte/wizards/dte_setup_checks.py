@@ -36,6 +36,7 @@ CHECKS = {
     "giro": _lt("Activity description (giro)"),
     "activities": _lt("Activity codes"),
     "office": _lt("SII office"),
+    "environment": _lt("SII environment"),
     "resolution": _lt("Resolution"),
     "certificate": _lt("Digital certificate"),
     "login": _lt("Permission at the SII"),
@@ -114,7 +115,7 @@ class DteSetupChecks(models.AbstractModel):
     def _check_giro(self, company):
         giro = company.partner_id.l10n_cl_activity_description
         if not giro:
-            return "missing", self.env._("Write what the company does, in the tab of its contact for Chile.")
+            return "missing", self.env._("Write what the company does, as it is registered at the SII.")
         return "ok", giro
 
     def _check_activities(self, company):
@@ -126,6 +127,20 @@ class DteSetupChecks(models.AbstractModel):
         if not company.dte_sii_office:
             return "missing", self.env._("Write the SII office that is printed under the box with the RUT.")
         return "ok", company.dte_sii_office
+
+    def _check_environment(self, company):
+        environment = self._environment_label(company)
+        if company.dte_environment == "production":
+            return "ok", self.env._("%s: documents are real.", environment)
+        if company.dte_environment == "simulator":
+            if not company.dte_simulator_url:
+                return "missing", self.env._("Write the address of the simulator.")
+            if not company.dte_simulator_key:
+                return "missing", self.env._(
+                    "%s has not given the key of its folios: start the simulator and save the settings again.",
+                    company.dte_simulator_url,
+                )
+        return "ok", self.env._("%s: documents have no tax validity.", environment)
 
     def _check_resolution(self, company):
         environment = self._environment_label(company)
@@ -267,7 +282,9 @@ class DteSetupChecks(models.AbstractModel):
         if stopped:
             return "missing", self.env._("These do not run: %s.", ", ".join(stopped.mapped("name")))
         last = self.env.ref("l10n_cl_dte.ir_cron_send").sudo().lastcall
-        if not last or (fields.Datetime.now() - last).total_seconds() > JOB_HOURS * 3600:
+        if not last:
+            return "warning", self.env._("They are active and have not run yet: look again in a minute.")
+        if (fields.Datetime.now() - last).total_seconds() > JOB_HOURS * 3600:
             return "warning", self.env._("They are active but have not run for a day: does Odoo's scheduler run?")
         return "ok", self.env._("All are active. Last sending: %s",
                                 format_datetime(self.env, last, dt_format="short"))  # fmt: skip

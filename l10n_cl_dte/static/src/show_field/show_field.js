@@ -34,7 +34,8 @@ async function showField(env, { params }, options) {
         const selector = `.o_field_widget[name='${params.field}'], .o_setting_box[id='${params.field}']`;
         const field = await waitFor(() => document.querySelector(selector));
         field?.scrollIntoView({ block: "center" });
-        field?.querySelector("input, textarea, select, a")?.focus({ preventScroll: true });
+        // A date would open its calendar over what is filled in next.
+        field?.querySelector("input:not(.o_datetime_input), textarea, select, a")?.focus({ preventScroll: true });
         field?.classList.add("o_dte_shown");
         browser.setTimeout(() => field?.classList.remove("o_dte_shown"), SHOWN);
     }
