@@ -163,9 +163,9 @@ class DteFilesLoadLine(models.TransientModel):
     _description = "Loaded File"
 
     load_id = fields.Many2one("dte.files.load", required=True, ondelete="cascade", index=True)
-    name = fields.Char(string="File", readonly=True)
+    name = fields.Char(string="File in the Upload", readonly=True)
     result = fields.Selection(
-        [("loaded", "Loaded"), ("present", "Already there"), ("refused", "Refused")], readonly=True
+        [("loaded", "Loaded"), ("present", "Already there"), ("refused", "Not loaded")], readonly=True
     )
     text = fields.Char(string="What It Is", readonly=True)
     certificate_id = fields.Many2one("certificate.certificate", readonly=True, groups="base.group_system")
