@@ -121,16 +121,37 @@ class DteEnvio(models.Model):
             }
         )
         counts = self._counts_by_type(status)
+        contradicted = self._types_with_too_many_missing(counts, answers)
         for document in documents:
-            verdict, unsure = self._verdict(counts.get(document.dte_type), answers.get(document.id))
+            count, answer = counts.get(document.dte_type), answers.get(document.id)
+            if self._is_missing(answer) and (self.twice or not count):
+                # Nothing else says that it was rejected, and for hours the SII does not find what it has.
+                if self._is_doubt_over():
+                    document._set_state("rejected", "rejected_no_trace", error_type="validation")
+                continue
+            if self._is_missing(answer) and document.dte_type in contradicted:
+                continue
+            verdict, unsure = self._verdict(count, answer)
             if verdict:
                 document._set_state(verdict, repairs_unknown=unsure)
-            elif self.twice and self._is_doubt_over() and self._is_missing(answers.get(document.id)):
-                document._set_state("rejected", "rejected_no_trace", error_type="validation")
         # Where the SII has not told about some of them yet it is asked again.
         if not any(document.state in WAITING for document in documents):
             self.state = "processed"
             self._settle_repairs()
+
+    def _types_with_too_many_missing(self, counts: dict, answers: dict) -> set[str]:
+        """Return the types of which the SII does not find more documents than it has rejected by its own counts."""
+        missing = self.document_ids.filtered(
+            lambda document: (
+                self._is_missing(answers.get(document.id))
+                or (document.envio_id == self and document.state == "rejected")
+            )
+        )
+        return {
+            dte_type
+            for dte_type, documents in missing.grouped("dte_type").items()
+            if dte_type in counts and len(documents) > counts[dte_type].rejected
+        }
 
     def _accept_known(self, documents, answers: dict):
         """Record those of which the SII has another copy, with our signature."""
@@ -181,10 +202,8 @@ class DteEnvio(models.Model):
         if not answer:
             return None, False
         outcome = answer.meaning.outcome
-        if outcome is Outcome.NOT_RECEIVED and count and not count.rejected:
-            # The counts know of no rejected document: the two answers do not fit yet.
-            return None, False
         if outcome in (Outcome.NOT_RECEIVED, Outcome.REJECTED):
+            # One that is not received is asked about here only where the counts know of rejected ones.
             return (None if self.twice else "rejected"), False
         if outcome is not Outcome.ACCEPTED:
             held_by_other = self._is_all_rejected(count) and self._is_doubt_over()

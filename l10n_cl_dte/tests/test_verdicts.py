@@ -7,6 +7,7 @@ from odoo import fields
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..libs.sii_answers import DocumentStatus
 from ..libs.sii_soap_client import SiiClient
 from .test_result_mail import REJECTED, REPAIRED, ResultMailCommon
 
@@ -37,6 +38,10 @@ class VerdictsCommon(ResultMailCommon):
         self.simulator.call("POST", "process")
         with mute_logger(POLL):
             self.run_job(method="_cron_check_status")
+
+    def not_found(self):
+        """Let the SII not find any document."""
+        return patch.object(SiiClient, "document_status", return_value=DocumentStatus("FAU", "", "3", ""))
 
     def calls(self):
         found = self.env["dte.sii.call"].sudo().search([("company_id", "=", self.company.id)])
@@ -84,9 +89,35 @@ class TestVerdicts(VerdictsCommon):
         self.settings(drop_types=[34])
         moves = self.send_kinds([("33", "accept"), ("33", "accept"), ("34", "accept"), ("34", "reject")])
         self.poll()
-        self.assertEqual(moves.mapped("dte_status"), ["accepted", "accepted", "accepted", "rejected"])
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "accepted", "accepted", "sent"])
         self.assertEqual(moves.dte_document_id.mapped("repairs_unknown"), [False, False, True, False])
         self.assertEqual(self.calls()["document_status"], 2)
+        # For hours the SII does not find what it has: only a day later that means that it was rejected.
+        self.poll()
+        self.assertEqual(moves[3].dte_status, "sent")
+        self.wait(hours=25)
+        self.poll()
+        self.assertEqual(moves[3].dte_status, "rejected")
+        self.assertIn("a day after", moves[3].dte_message)
+
+    def test_a_valid_document_that_the_sii_does_not_find_yet(self):
+        """Its type is missing from the counters: another of the SII's services may be slow."""
+        self.settings(drop_types=[34])
+        moves = self.send_kinds([("33", "accept"), ("34", "accept")])
+        with self.not_found():
+            self.poll()
+            self.assertEqual(moves.mapped("dte_status"), ["accepted", "sent"])
+        self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "accepted"])
+
+    def test_more_documents_not_found_than_rejected(self):
+        """Which of them the SII has rejected is not known then: none is."""
+        moves = self.send_kinds([("33", "accept"), ("33", "reject"), ("33", "accept")])
+        with self.not_found():
+            self.poll()
+            self.assertEqual(moves.mapped("dte_status"), ["sent"] * 3)
+        self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected", "accepted"])
 
     def test_the_missing_type_comes_later(self):
         self.fault("drop_type", type=34, count=1)
