@@ -17,7 +17,7 @@ from .dte_document import WAITING
 DOUBT = timedelta(hours=24)
 
 # Seconds after which no further question about the same envelope begins, so that a slow SII does not bring the job to
-# the end of its time before anything is recorded. The next question goes on with what is left.
+# the end of its time before anything is recorded. The next turn, which comes soon, goes on with what is left.
 ASK_SECONDS = 30
 
 _CARATULA, _FILE_LOST = "RCT", "VOF"
@@ -25,6 +25,14 @@ _CARATULA, _FILE_LOST = "RCT", "VOF"
 
 class DteEnvio(models.Model):
     _inherit = "dte.envio"
+
+    ask_from = fields.Many2one(
+        "dte.document",
+        string="Asked About Next",
+        readonly=True,
+        ondelete="set null",
+        help="The first document that had no turn when the time for questions was over.",
+    )
 
     def action_check_status(self):
         """Ask the SII now about these envelopes. Commits."""
@@ -66,10 +74,10 @@ class DteEnvio(models.Model):
         self.ensure_one()
         client = self._client_of_run(clients)
         status = self._ask_status(client)
-        answers = self._document_answers(client, status, until)
+        answers, ask_from = self._document_answers(client, status, until)
         if not self.try_lock_for_update() or self.state != "sent":
             return
-        self.polled_at = fields.Datetime.now()
+        self.write({"polled_at": fields.Datetime.now(), "ask_from": ask_from.id})
         if status:
             self.write({"sii_state": status.state, "sii_text": status.text})
             self._apply(status, answers)
@@ -215,27 +223,37 @@ class DteEnvio(models.Model):
     def _is_all_rejected(self, count: TypeCount | None) -> bool:
         return bool(count) and count.rejected == count.informed
 
-    def _document_answers(self, client, status: EnvelopeStatus | None, until: float) -> dict[int, DocumentStatus]:
-        """Ask for single documents where the envelope does not decide. Returns document id to answer.
+    def _document_answers(self, client, status: EnvelopeStatus | None, until: float) -> tuple[dict, models.Model]:
+        """Ask for single documents where the envelope does not decide, beginning with those that had no turn yet.
 
         At least about one: a single document is never refused without its answer.
+
+        :return: `DocumentStatus` by document id, and the first document that had no turn
         """
-        documents = self._on_board()
+        documents, none = self._on_board(), self.env["dte.document"]
         if status and not self._leaves_questions(status, documents):
-            return {}
+            return {}, none
         counted = status and status.meaning.outcome in (Outcome.PROCESSED, Outcome.OBJECTED)
         counts = self._counts_by_type(status) if counted else {}
+        open_ones = documents.filtered(lambda document: not self._verdict(counts.get(document.dte_type), None)[0])
         answers = {}
-        for document in documents:
-            count = counts.get(document.dte_type)
-            if not self._verdict(count, None)[0]:
-                # By its signature where another copy may be there; else by its data, which more senders may ask for.
-                signed = not counted or self.twice or self._is_all_rejected(count)
-                ask = document._ask_signed if signed else document._ask_plain
-                answers[document.id] = ask(client, self.sender_rut)
-                if time.monotonic() > until:
-                    break
-        return answers
+        for document in self._without_turn(open_ones):
+            if answers and time.monotonic() > until:
+                return answers, document
+            # By its signature where another copy may be there; else by its data, which more senders may ask for.
+            signed = not counted or self.twice or self._is_all_rejected(counts.get(document.dte_type))
+            ask = document._ask_signed if signed else document._ask_plain
+            answers[document.id] = ask(client, self.sender_rut)
+        return answers, none
+
+    def _without_turn(self, documents):
+        """Return those that the last turn did not come to, all of them when it came to its end.
+
+        Those before them that have no verdict yet wait for the next one, however many they are.
+        """
+        if self.ask_from not in documents:
+            return documents
+        return documents[documents.ids.index(self.ask_from.id) :]
 
     def _leaves_questions(self, status: EnvelopeStatus, documents) -> bool:
         """Tell whether the state of the envelope leaves open what became of its documents."""

@@ -268,6 +268,41 @@ class TestRuns(VerdictsCommon):
         self.assertEqual(asked, [1, 1, 1, 1])
         self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected", "accepted", "rejected"])
 
+    def test_a_slow_sii_is_asked_again_soon(self):
+        """What had no turn does not wait as long as what has an answer."""
+        moves = self.send_kinds([("33", outcome) for outcome in ("accept", "reject", "accept")])
+        envio = self.envio(moves)
+        envio.polls = 6
+        with patch(f"{POLL}.ASK_SECONDS", -1):
+            self.poll()
+            self.assertEqual(envio.polls, 6, "it is no answer about the envelope")
+            self.assertLess(envio.next_poll_date, fields.Datetime.now() + timedelta(minutes=2))
+            self.wait(hours=2)
+            self.poll()
+        left = envio.next_poll_date - fields.Datetime.now()
+        self.assertTrue(timedelta(minutes=4) < left < timedelta(minutes=6), left)
+        self.poll()
+        self.assertEqual(set(moves.mapped("dte_status")), {"accepted", "rejected"})
+        self.assertRecordValues(envio, [{"polls": 7, "next_poll_date": False}])
+
+    def test_a_slow_sii_and_documents_without_an_answer(self):
+        """They do not use up the time of those that it was never asked about."""
+        moves = self.send_kinds([("33", outcome) for outcome in ("accept", "reject", "accept", "accept")])
+        in_turn, real = self.envio(moves).document_ids, SiiClient.document_status
+        stuck, asked = set(in_turn[:2].mapped("folio")), []
+
+        def status(client, asker, question):
+            asked.append(question.folio)
+            if question.folio in stuck:
+                return DocumentStatus("-8", "", "", "")
+            return real(client, asker, question)
+
+        with patch(f"{POLL}.ASK_SECONDS", -1), patch.object(SiiClient, "document_status", status):
+            for _run in range(6):
+                self.poll()
+        self.assertEqual(in_turn.mapped("state"), ["sent", "sent", "rejected", "accepted"])
+        self.assertEqual(asked, [*in_turn.mapped("folio"), *in_turn[:2].mapped("folio")])
+
     def test_a_slow_sii_does_not_refuse_what_it_was_not_asked_about(self):
         move = self.send_scripted("accept")
         self.fault("stuck", service="query_up", estado="RCH", count=1)
