@@ -1,7 +1,7 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 import time
 from datetime import timedelta
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 from odoo import fields
 from odoo.tests import tagged
@@ -330,14 +330,17 @@ class TestRuns(VerdictsCommon):
 
     def test_its_time_ends_meanwhile(self):
         moves = self.send_alone("accept", "accept", "accept")
-        real = SiiClient.envelope_status
+        real, clock = SiiClient.envelope_status, Mock(wraps=time)
 
         def slow(*args):
-            time.sleep(1.5)
+            clock.monotonic.side_effect = lambda: time.monotonic() + 3600
             return real(*args)
 
-        with patch.object(SiiClient, "envelope_status", slow):
-            progress = self.env["ir.cron.progress"].sudo().browse(self.run_as_job(1))
+        with (
+            patch("odoo.addons.base.models.ir_cron.time", clock),
+            patch.object(SiiClient, "envelope_status", slow),
+        ):
+            progress = self.env["ir.cron.progress"].sudo().browse(self.run_as_job(60))
         self.assertEqual((progress.done, sorted(moves.mapped("dte_status"))), (1, ["accepted", "sent", "sent"]))
         self.assertTrue(self.due_triggers())
         progress = self.env["ir.cron.progress"].sudo().browse(self.run_as_job(60))
