@@ -26,6 +26,7 @@ KINDS = [
     ("archive", "Archive check failed"),
     ("rejected", "Documents rejected"),
     ("stuck", "Documents need attention"),
+    ("questions", "The SII may not be asked"),
 ]
 # Who opened these has told people already, or gives them their own activity.
 TOLD_ELSEWHERE = ("contingency",)
@@ -226,6 +227,10 @@ class DteAlert(models.Model):
 
     def _wrong_stuck(self, company, figures, is_open) -> dict | None:
         count = figures["failed_without_action"] + figures["no_answer"]
+        return {"count": count} if count else None
+
+    def _wrong_questions(self, company, figures, is_open) -> dict | None:
+        count = figures["questions_refused"]
         return {"count": count} if count else None
 
     # -- telling --

@@ -34,6 +34,12 @@ class DteEnvio(models.Model):
         help="The first document that had no turn when the time for questions was over.",
     )
 
+    may_not_ask = fields.Boolean(
+        string="Question Refused",
+        readonly=True,
+        help="The SII does not let the sender ask about it: a person must change a permission or a setting there.",
+    )
+
     def action_check_status(self):
         """Ask the SII now about these envelopes. Commits."""
         self.check_access("read")
@@ -77,13 +83,24 @@ class DteEnvio(models.Model):
         answers, ask_from = self._document_answers(client, status, until)
         if not self.try_lock_for_update() or self.state != "sent":
             return
-        self.write({"polled_at": fields.Datetime.now(), "ask_from": ask_from.id})
+        self.write(
+            {
+                "polled_at": fields.Datetime.now(),
+                "ask_from": ask_from.id,
+                "may_not_ask": self._is_refused(status, answers),
+            }
+        )
         if status:
             self.write({"sii_state": status.state, "sii_text": status.text})
             self._apply(status, answers)
         else:
             self._apply_answers(answers)
         self._poll_later()
+
+    def _is_refused(self, status: EnvelopeStatus | None, answers: dict) -> bool:
+        """Tell whether no verdict can come before a person has changed something at the SII."""
+        given = [*answers.values(), *filter(None, (status,))]
+        return any(answer.meaning.outcome is Outcome.CONFIGURATION for answer in given)
 
     def _ask_status(self, client) -> EnvelopeStatus | None:
         """Return the state of the envelope, None when its track id is not known."""

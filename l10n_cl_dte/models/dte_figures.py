@@ -65,6 +65,7 @@ class DteFigures(models.AbstractModel):
             to_send (signed, nobody asked to send them), to_send_since, queued (leave by themselves), queued_since,
             retry (open rows of the retry queue), retry_success (percent of the last 30 days), unknown, no_answer,
             failed_without_action, rejected_without_action, waiting (sent, no verdict), waiting_since,
+            questions_refused (envelopes about which the SII may not be asked),
             pending (held in contingency);
             paused; contingency: on, automatic, drill, since; breaker, breaker_since;
             folios: list of dte_type, free, per_day, expires_on, days_left;
@@ -122,6 +123,7 @@ class DteFigures(models.AbstractModel):
 
         fresh, asked, _signed, since = open_ones.get("to_send", (0, 0, None, None))
         waiting, _asked, signed, _since = open_ones.get("sent", (0, 0, None, None))
+        envelopes = self._of_envelopes(company)
         return {
             "to_send": fresh - asked,
             "queued": asked + count("sending"),
@@ -132,7 +134,8 @@ class DteFigures(models.AbstractModel):
             "failed_without_action": count("failed"),
             "rejected_without_action": count("rejected"),
             "waiting": waiting,
-            "waiting_since": (self._waiting_since(company) or signed) if waiting else None,
+            "waiting_since": (envelopes["since"] or signed) if waiting else None,
+            "questions_refused": envelopes["refused"],
             "pending": count("contingency"),
         }
 
@@ -150,17 +153,19 @@ class DteFigures(models.AbstractModel):
             )
         )[0]
 
-    def _waiting_since(self, company):
+    def _of_envelopes(self, company) -> dict:
+        """Return of the envelopes about which the SII is asked: since when the oldest waits, how many are refused."""
         self.env["dte.envio"].flush_model(
-            ["company_id", "environment", "state", "next_poll_date", "first_attempted_at"]
+            ["company_id", "environment", "state", "next_poll_date", "first_attempted_at", "may_not_ask"]
         )
-        return self._row(
+        since, refused = self._row(
             SQL(
-                "SELECT MIN(first_attempted_at) FROM dte_envio WHERE %s"
+                "SELECT MIN(first_attempted_at), COUNT(*) FILTER (WHERE may_not_ask) FROM dte_envio WHERE %s"
                 " AND state = 'sent' AND next_poll_date IS NOT NULL",
                 self._line(company),
             )
-        )[0]
+        )
+        return {"since": since, "refused": refused}
 
     def _open_retries(self, company) -> int:
         self.env["dte.failed.queue"].flush_model(["company_id", "environment", "state"])

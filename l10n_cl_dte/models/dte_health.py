@@ -157,6 +157,7 @@ class DteHealth(models.AbstractModel):
             "failed_without_action": self.env._("Documents that could not be sent: %s."),
             "rejected_without_action": self.env._("Rejected documents: %s."),
             "no_answer": self.env._("Documents without an answer for days: %s."),
+            "questions_refused": self.env._("Envelopes about which the SII refuses to be asked: %s."),
         }
         problems = [(WARNING, text % company[name]) for name, text in texts.items() if company[name]]
         return self._result("documents", problems, self.env._("No document waits for a person."))

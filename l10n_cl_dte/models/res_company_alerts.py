@@ -48,6 +48,7 @@ class ResCompany(models.Model):
     dte_alert_archive = fields.Boolean(string="Archive Check Fails", default=True)
     dte_alert_rejected = fields.Boolean(string="Documents Rejected", default=True)
     dte_alert_stuck = fields.Boolean(string="Documents Need Attention", default=True)
+    dte_alert_questions = fields.Boolean(string="The SII May Not Be Asked", default=True)
 
     _dte_alert_hour_bounds = models.Constraint(
         "CHECK (dte_alert_hour BETWEEN 0 AND 23)", "The hour of the daily summary is 0 to 23."

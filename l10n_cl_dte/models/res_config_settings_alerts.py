@@ -21,3 +21,4 @@ class ResConfigSettings(models.TransientModel):
     dte_alert_archive = fields.Boolean(related="company_id.dte_alert_archive", readonly=False)
     dte_alert_rejected = fields.Boolean(related="company_id.dte_alert_rejected", readonly=False)
     dte_alert_stuck = fields.Boolean(related="company_id.dte_alert_stuck", readonly=False)
+    dte_alert_questions = fields.Boolean(related="company_id.dte_alert_questions", readonly=False)

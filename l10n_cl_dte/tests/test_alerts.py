@@ -20,7 +20,7 @@ CALM = {
     "retry": 0, "retry_success": None, "contingency": {"on": False, "drill": False, "since": None}, "pending": 0,
     "folios": [{"dte_type": "33", "free": 1000, "per_day": 1.0, "expires_on": None, "days_left": 1000}],
     "certificate_days": 300, "archive": {"damaged": 0, "check_damaged": 0}, "rejected_without_action": 0,
-    "failed_without_action": 0, "no_answer": 0,
+    "failed_without_action": 0, "no_answer": 0, "questions_refused": 0,
 }  # fmt: skip
 
 
@@ -90,6 +90,7 @@ class TestAlerts(DteCommon):
             "archive": {"archive": {"check_damaged": 2}},
             "rejected": {"rejected_without_action": 1},
             "stuck": {"no_answer": 1},
+            "questions": {"questions_refused": 1},
         }
         self.assertEqual(wrong.keys(), dict(dte_alert.KINDS).keys())
         for kind, figures in wrong.items():

@@ -161,8 +161,33 @@ class TestVerdicts(VerdictsCommon):
             self.fault("query_error", service="query_up", estado=estado, count=1)
             self.poll()
             self.assertEqual((move.dte_status, self.envio(move).sii_state), ("sent", estado))
+            self.assertTrue(self.envio(move).may_not_ask)
             self.poll()
             self.assertEqual(move.dte_status, "accepted")
+            self.assertFalse(self.envio(move).may_not_ask)
+
+    def test_a_person_is_called_when_the_sii_may_not_be_asked(self):
+        """Once, at once and not after the days without a verdict; it is over when the SII answers."""
+        moves = self.send_alone("accept", "accept")
+        self.fault("query_error", service="query_up", estado="106", count=2)
+        self.poll()
+        for _run in range(2):
+            self.run_job("dte.alert", "_cron_alerts")
+        alert = self.env["dte.alert"].sudo().search([("company_id", "=", self.company.id)])
+        self.assertRecordValues(alert, [{"kind": "questions", "figures": {"count": 2}, "solved_at": False}])
+        self.assertEqual(alert.activity_ids.user_id, self.company.sudo()._dte_responsible())
+        self.assertEqual(self.env["dte.envio"].search(alert.action_open()["domain"]).mapped("sii_state"), ["106"] * 2)
+        self.poll()
+        self.run_job("dte.alert", "_cron_alerts")
+        self.assertTrue(alert.solved_at)
+        self.assertEqual(set(moves.mapped("dte_status")), {"accepted"})
+        self.assertFalse(self.env["dte.pause"]._is_paused(self.company, "simulator"), "sending goes on")
+
+    def test_no_permission_to_ask_about_documents(self):
+        moves = self.send_kinds([("33", "accept"), ("33", "reject")])
+        with patch.object(SiiClient, "document_status", return_value=DocumentStatus("-6", "", "", "")):
+            self.poll()
+        self.assertEqual((set(moves.mapped("dte_status")), self.envio(moves).may_not_ask), ({"sent"}, True))
 
     def test_a_refused_token_is_renewed_once_for_all(self):
         moves = self.send_alone("accept", "reject", "accept")
