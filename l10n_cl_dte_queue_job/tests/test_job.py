@@ -142,6 +142,7 @@ class TestJob(JobCommon):
 
         with (
             patch("odoo.addons.l10n_cl_dte_queue_job.models.ir_cron.time", clock),
+            patch("odoo.addons.l10n_cl_dte_queue_job.models.res_company.time", clock),
             patch.object(type(self.env["dte.envio"]), "_serve_turn", slow),
         ):
             self.assertEqual(self.run_queue_job(job), 1)
