@@ -132,7 +132,11 @@ class DteHealth(models.AbstractModel):
             problems.append((ERROR, text))
         elif company["breaker"] == "half_open":
             problems.append((WARNING, self.env._("The SII answers again; one document is being tried.")))
-        elif sii["calls"] >= AVAILABILITY_CALLS and sii["availability"] < AVAILABILITY_PERCENT:
+        elif (
+            sii["availability"] is not None
+            and sii["calls"] >= AVAILABILITY_CALLS
+            and (sii["availability"] < AVAILABILITY_PERCENT)
+        ):
             text = self.env._("Of the calls of the last 24 hours the SII answered %s %%.", sii["availability"])
             problems.append((WARNING, text))
         return self._result("sii", problems, self.env._("The SII answers."))

@@ -143,6 +143,11 @@ class TestHealth(DteCommon, HttpCase):
         self.call_log(["timeout", "ok"])
         self.assertEqual(self.get().json()["status"], "ok")
 
+    def test_calls_of_which_nobody_knows_whether_they_were_answered(self):
+        self.call_log(["unknown"] * 12)
+        self.assertEqual(self.get().json()["status"], "ok")
+        self.assertEqual(self.get("/dte/metrics").status_code, 200)
+
     def test_sii_as_the_breaker_sees_it(self):
         """Contingency may be off by setting: the breaker still knows, though nobody has called since."""
         line = {"company_id": self.company.id, "environment": "simulator"}
