@@ -9,7 +9,7 @@ _lt = LazyTranslate(__name__)
 FACTS = {
     "queue": _lt("Documents in the retry queue: %(count)s (normal: %(limit)s or fewer)."),
     "retry_success": _lt("Retries that succeeded in the last 30 days: %(percent)s (normal: %(limit)s %% or more)."),
-    "contingency": _lt("In contingency for more than 24 hours. Documents that wait: %(count)s."),
+    "contingency": _lt("In contingency for %(hours)s hours or more. Documents that wait: %(count)s."),
     "folios": _lt("Folios run out. Left: %(stock)s."),
     "caf": _lt("Folios expire unused: %(stock)s."),
     "certificate": _lt("Days until the digital certificate expires: %(days)s."),

@@ -67,7 +67,7 @@ class DteFigures(models.AbstractModel):
             failed_without_action, rejected_without_action, waiting (sent, no verdict), waiting_since,
             questions_refused (envelopes about which the SII may not be asked),
             pending (held in contingency);
-            paused; contingency: on, automatic, drill, since; breaker, breaker_since;
+            paused; contingency: on, automatic, drill, since, long_after (hours); breaker, breaker_since;
             folios: list of dte_type, free, per_day, expires_on, days_left;
             certificate_until, certificate_days;
             archive: documents, bytes and measured_at as of the last sum, damaged, double (there is a second copy),
@@ -194,6 +194,7 @@ class DteFigures(models.AbstractModel):
                 "automatic": is_on and contingency.automatic,
                 "drill": is_on and contingency.episode_id.drill,
                 "since": contingency.enabled_date if is_on else None,
+                "long_after": company.dte_alert_contingency_hours,
             },
             "breaker": contingency.breaker or "closed",
             "breaker_since": contingency.breaker_since or None,

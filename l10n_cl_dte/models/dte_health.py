@@ -24,7 +24,6 @@ CERTIFICATE_DAYS = (30, 7)
 # The archive is checked every day, and copied within minutes.
 ARCHIVE_CHECK_AGE = timedelta(days=3)
 COPY_AGES = (timedelta(hours=1), timedelta(hours=24))
-CONTINGENCY_AGE = timedelta(hours=24)
 # A job is late after so many of its intervals, and this.
 JOB_INTERVALS, JOB_SLACK = 2, timedelta(minutes=30)
 # Without these documents do not leave or nobody learns what became of them.
@@ -211,7 +210,7 @@ class DteHealth(models.AbstractModel):
     def _check_contingency(self, company) -> dict:
         contingency, problems = company["contingency"], []
         if contingency["on"]:
-            is_long = fields.Datetime.now() - contingency["since"] > CONTINGENCY_AGE
+            is_long = fields.Datetime.now() - contingency["since"] > timedelta(hours=contingency["long_after"])
             text = self.env._(
                 "In contingency for %(minutes)s minutes; documents held: %(count)s.",
                 minutes=self._minutes(contingency["since"]),

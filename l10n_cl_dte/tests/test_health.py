@@ -320,6 +320,8 @@ class TestHealth(DteCommon, HttpCase):
         self.check("contingency", "warning")
         self.env["dte.contingency"]._of(self.company, "simulator").enabled_date = self.ago(hours=25)
         self.check("contingency", "error", "1500 minutes")
+        self.company.sudo().dte_alert_contingency_hours = 48
+        self.check("contingency", "warning")
 
     def test_jobs_not_running(self):
         job = self.env.ref("l10n_cl_dte.ir_cron_check_status").sudo()
