@@ -65,7 +65,8 @@ class DteFigures(models.AbstractModel):
             to_send (signed, nobody asked to send them), to_send_since, queued (leave by themselves), queued_since,
             retry (open rows of the retry queue), retry_success (percent of the last 30 days), unknown, no_answer,
             failed_without_action, rejected_without_action, waiting (sent, no verdict), waiting_since,
-            questions_refused (envelopes about which the SII may not be asked),
+            questions_refused (envelopes about which the SII may not be asked), polls_due (envelopes about which it
+            should have been asked by now), polls_late (seconds, the oldest of them),
             pending (held in contingency);
             paused; contingency: on, automatic, drill, since, long_after (hours); breaker, breaker_since;
             folios: list of dte_type, free, per_day, expires_on, days_left;
@@ -136,6 +137,8 @@ class DteFigures(models.AbstractModel):
             "waiting": waiting,
             "waiting_since": (envelopes["since"] or signed) if waiting else None,
             "questions_refused": envelopes["refused"],
+            "polls_due": envelopes["due"],
+            "polls_late": envelopes["late"],
             "pending": count("contingency"),
         }
 
@@ -154,18 +157,22 @@ class DteFigures(models.AbstractModel):
         )[0]
 
     def _of_envelopes(self, company) -> dict:
-        """Return of the envelopes about which the SII is asked: since when the oldest waits, how many are refused."""
+        """Return how it stands with the envelopes about which the SII is asked: since, refused, due, late."""
+        now = fields.Datetime.now()
         self.env["dte.envio"].flush_model(
             ["company_id", "environment", "state", "next_poll_date", "first_attempted_at", "may_not_ask"]
         )
-        since, refused = self._row(
+        since, refused, due, next_poll = self._row(
             SQL(
-                "SELECT MIN(first_attempted_at), COUNT(*) FILTER (WHERE may_not_ask) FROM dte_envio WHERE %s"
+                "SELECT MIN(first_attempted_at), COUNT(*) FILTER (WHERE may_not_ask),"
+                " COUNT(*) FILTER (WHERE next_poll_date <= %s), MIN(next_poll_date) FROM dte_envio WHERE %s"
                 " AND state = 'sent' AND next_poll_date IS NOT NULL",
+                now,
                 self._line(company),
             )
         )
-        return {"since": since, "refused": refused}
+        late = int((now - next_poll).total_seconds()) if due else 0
+        return {"since": since, "refused": refused, "due": due, "late": late}
 
     def _open_retries(self, company) -> int:
         self.env["dte.failed.queue"].flush_model(["company_id", "environment", "state"])

@@ -76,16 +76,17 @@ class DteHealth(models.AbstractModel):
 
     @api.model
     def _report(self) -> dict:
-        """Return status, checks and companies: what `/dte/health` answers, with dates as text."""
+        """Return status, checks, jobs and companies: what `/dte/health` answers, with dates as text."""
         figures = self.env["dte.figures"]
         companies = [figures._figures(company) for company in figures._companies()]
-        checks = [self._check_jobs()]
+        jobs = self._jobs()
+        checks = [self._check_jobs(jobs)]
         for company in companies:
             for check in self._checks_of(company):
                 checks.append({**check, "company": company["rut"]})
         found = {check["status"] for check in checks}
         status = next(status for status in _WORST_FIRST if status in found)
-        return {"status": status, "checks": checks, "companies": self._as_text(companies)}
+        return {"status": status, "checks": checks, "jobs": jobs, "companies": self._as_text(companies)}
 
     def _as_text(self, value):
         if isinstance(value, dict):
@@ -221,18 +222,19 @@ class DteHealth(models.AbstractModel):
 
     # -- jobs --
 
-    def _check_jobs(self) -> dict:
+    def _check_jobs(self, jobs: list[dict]) -> dict:
         problems = []
-        for name, vital, is_active, late in self._jobs():
-            status = ERROR if vital else WARNING
-            if not is_active:
+        for job in jobs:
+            name, status = job["name"], ERROR if job["name"] in _VITAL_JOBS else WARNING
+            if not job["active"]:
                 problems.append((status, self.env._("The job %s is switched off.", name)))
-            elif late:
+            elif job["late"]:
                 problems.append((status, self.env._("The job %s has not come to its end when it should have.", name)))
         return self._result("jobs", problems, self.env._("The jobs run."))
 
-    def _jobs(self) -> list[tuple[str, bool, bool, bool]]:
-        """Return (identifier, vital, active, late) of each job of the addon."""
+    def _jobs(self) -> list[dict]:
+        """Return of each job of the addon: name (its identifier), active, late, failures in a row, and good_age, the
+        seconds since it came to a good end or was at work."""
         now = fields.Datetime.now()
         self.env["ir.cron"].flush_model()
         rows = self.env.execute_query(
@@ -240,7 +242,7 @@ class DteHealth(models.AbstractModel):
                 # A job that fails has run, but not well since then. One that finds more to do than a run admits goes
                 # on and on without an end; its progress tells that it is at work.
                 """
-                SELECT data.name, cron.active, cron.interval_number, cron.interval_type,
+                SELECT data.name, cron.active, cron.interval_number, cron.interval_type, cron.failure_count,
                        CASE WHEN cron.failure_count > 0 THEN COALESCE(cron.first_failure_date, cron.create_date)
                             ELSE GREATEST(cron.lastcall, cron.create_date,
                                           (SELECT MAX(create_date) FROM ir_cron_progress
@@ -253,7 +255,16 @@ class DteHealth(models.AbstractModel):
         )
         units = {"minutes": 1, "hours": 60, "days": 24 * 60, "weeks": 7 * 24 * 60, "months": 31 * 24 * 60}
         jobs = []
-        for name, is_active, number, unit, good in rows:
+        for name, is_active, number, unit, failures, good in rows:
             limit = JOB_INTERVALS * timedelta(minutes=number * units[unit]) + JOB_SLACK
-            jobs.append((name, name in _VITAL_JOBS, is_active, now - good > limit))
+            age = now - good
+            jobs.append(
+                {
+                    "name": name,
+                    "active": is_active,
+                    "late": age > limit,
+                    "failures": failures or 0,
+                    "good_age": max(0, int(age.total_seconds())),
+                }
+            )
         return jobs
