@@ -19,6 +19,9 @@ _STATES = (
 _GAUGES = (
     ("retry_rows", "Open rows of the retry queue", ("retry",)),
     ("retry_success_percent", "Retries of the last 30 days that delivered", ("retry_success",)),
+    ("polls_due", "Envelopes about which the SII should have been asked by now", ("polls_due",)),
+    ("polls_late_seconds", "How late the oldest of these is", ("polls_late",)),
+    ("questions_refused", "Envelopes about which the SII refuses to be asked", ("questions_refused",)),
     ("paused", "1 when sending waits for a person", ("paused",)),
     ("contingency", "1 when documents are held back", ("contingency", "on")),
     ("certificate_days", "Days left of the digital certificate", ("certificate_days",)),
@@ -33,6 +36,12 @@ _GAUGES = (
     ("sii_response_median_ms", "Median response time of the last 24 hours", ("sii", "median_ms")),
     ("sii_availability_percent", "Calls of the last 24 hours that were answered", ("sii", "availability")),
 )
+# Name, help, key in the figures of a job.
+_JOBS = (
+    ("job_active", "1 when the job is switched on", "active"),
+    ("job_failures", "How often in a row the job has failed", "failures"),
+    ("job_good_age_seconds", "Time since the job came to a good end or was at work", "good_age"),
+)
 _FOLIOS = (
     ("folios_free", "Folios left", "free"),
     ("folios_per_day", "Folios used per day, over the last 30 days", "per_day"),
@@ -43,7 +52,7 @@ _FOLIOS = (
 def render(report: dict) -> bytes:
     """Return a health report as OpenMetrics text; what has no value is left out.
 
-    :param report: status, checks and companies, as `/dte/health` answers
+    :param report: status, checks, jobs and companies, as `/dte/health` answers
     """
     registry = CollectorRegistry()
 
@@ -54,6 +63,8 @@ def render(report: dict) -> bytes:
     check = gauge("check", "0 ok, 1 warning, 2 error", "name", "company")
     for row in report["checks"]:
         check.labels(row["name"], row.get("company", "")).set(_LEVELS[row["status"]])
+    for name, text, key in _JOBS:
+        _set_all(gauge(name, text, "job"), [((job["name"],), job[key]) for job in report["jobs"]])
     companies = [((row["rut"], row["environment"]), row) for row in report["companies"]]
     documents = gauge("documents", "Documents that are not done, by state", *_LINE, "state")
     for line, row in companies:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -13,13 +15,20 @@ from .xml_parser import MAX_BYTES
 
 MEGABYTE = 1024 * 1024
 MAX_ENTRIES = 20_000
+# All that a ZIP says of its entries; a name takes up to some 200 bytes of it.
+_MAX_DIRECTORY = MAX_ENTRIES * 256
 # All that is unpacked from one ZIP.
 MAX_TOTAL = 1024 * MEGABYTE
 # XML packs 5 to 30 times smaller. What packs better is made to fill a memory or a disk.
 MAX_RATIO = 200
 _RATIO_FROM = MEGABYTE
 _ZIP = b"PK\x03\x04"
-_EMPTY_ZIP = b"PK\x05\x06"
+_EMPTY_ZIP = _END = b"PK\x05\x06"
+_ZIP64, _ZIP64_LOCATOR_SIZE = b"PK\x06\x07", 20
+# Signature, four numbers of disks and entries, size and place of the directory, length of the comment.
+# Source: APPNOTE.TXT of PKWARE, 4.3.16.
+_END_RECORD = struct.Struct("<4s4H2LH")
+_MAX_COMMENT = 0xFFFF
 _METHODS = frozenset((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
 _ENCRYPTED = 0x1
 
@@ -58,7 +67,30 @@ def _too_big(name: str) -> Entry:
     return Entry(name, problem="file_too_big", params={"limit": MAX_BYTES // MEGABYTE})
 
 
+def _is_crowded(file: BinaryIO) -> bool:
+    """Tell whether a ZIP has too many entries, from its end: Python reads the whole directory when it opens one.
+
+    ZIP64 is for more entries, and for larger ones, than are read here.
+    """
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - _END_RECORD.size - _MAX_COMMENT - _ZIP64_LOCATOR_SIZE))
+    tail = file.read()
+    file.seek(0)
+    at = tail.rfind(_END)
+    if at < 0 or len(tail) - at < _END_RECORD.size:
+        return False
+    _signature, _disk, _start, _here, count, directory, _offset, _comment = _END_RECORD.unpack_from(tail, at)
+    return (
+        count > MAX_ENTRIES
+        or directory > _MAX_DIRECTORY
+        or tail[max(0, at - _ZIP64_LOCATOR_SIZE) : at].startswith(_ZIP64)
+    )
+
+
 def _read_zip(file: BinaryIO, name: str, first: int) -> Iterator[Entry]:
+    if _is_crowded(file):
+        yield Entry(name, problem="zip_too_many", params={"limit": MAX_ENTRIES})
+        return
     try:
         archive = zipfile.ZipFile(file)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as _error:

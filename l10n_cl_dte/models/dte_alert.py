@@ -12,23 +12,22 @@ from odoo.tools import format_datetime
 from ..const import ENVIRONMENTS, SANTIAGO
 from . import dte_messages
 from .dte_alert_messages import FACTS, STEPS
-from .dte_contingency_episode import LONG
 
 _logger = logging.getLogger(__name__)
 
 KINDS = [
     ("queue", "Long retry queue"),
     ("retry_success", "Retries fail"),
-    ("contingency", "Contingency over 24 hours"),
+    ("contingency", "Long contingency"),
     ("folios", "Folios run out"),
     ("caf", "Folios expire"),
     ("certificate", "Digital certificate expires"),
     ("archive", "Archive check failed"),
     ("rejected", "Documents rejected"),
     ("stuck", "Documents need attention"),
+    ("questions", "The SII may not be asked"),
 ]
-# Who opened these has told people already, or gives them their own activity.
-TOLD_ELSEWHERE = ("contingency",)
+# Who opened these gives people their own activity.
 ACTIVITY_ELSEWHERE = ("contingency", "archive", "rejected", "stuck")
 _ACTIVITY = "l10n_cl_dte.mail_activity_dte"
 _ARCHIVE_ACTIVITY = "mail.mail_activity_data_warning"
@@ -189,9 +188,12 @@ class DteAlert(models.Model):
 
     def _wrong_contingency(self, company, figures, is_open) -> dict | None:
         contingency = figures["contingency"]
-        if not contingency["on"] or contingency["drill"] or contingency["since"] > fields.Datetime.now() - LONG:
+        hours = company.dte_alert_contingency_hours
+        if not contingency["on"] or contingency["drill"]:
             return None
-        return {"count": figures["pending"]}
+        if contingency["since"] > fields.Datetime.now() - timedelta(hours=hours):
+            return None
+        return {"count": figures["pending"], "hours": hours}
 
     def _wrong_folios(self, company, figures, is_open) -> dict | None:
         limit = company.dte_alert_folio_days * (1.2 if is_open else 1)
@@ -228,6 +230,10 @@ class DteAlert(models.Model):
         count = figures["failed_without_action"] + figures["no_answer"]
         return {"count": count} if count else None
 
+    def _wrong_questions(self, company, figures, is_open) -> dict | None:
+        count = figures["questions_refused"]
+        return {"count": count} if count else None
+
     # -- telling --
 
     @api.model
@@ -235,9 +241,8 @@ class DteAlert(models.Model):
         """Write the mails and activities of what began; the flag is set in the same transaction, so each goes once."""
         alerts = self.search([("company_id", "=", company.id), ("told", "=", False), ("solved_at", "=", False)])
         for alert in alerts.try_lock_for_update(allow_referencing=True):
-            if alert.kind not in TOLD_ELSEWHERE:
-                for user in company._dte_alert_users():
-                    alert._for(user)._mail(user)
+            for user in company._dte_alert_users():
+                alert._for(user)._mail(user)
             if alert.kind not in ACTIVITY_ELSEWHERE:
                 responsible = company._dte_responsible()
                 alert._for(responsible)._call(responsible)

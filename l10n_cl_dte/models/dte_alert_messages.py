@@ -9,7 +9,7 @@ _lt = LazyTranslate(__name__)
 FACTS = {
     "queue": _lt("Documents in the retry queue: %(count)s (normal: %(limit)s or fewer)."),
     "retry_success": _lt("Retries that succeeded in the last 30 days: %(percent)s (normal: %(limit)s %% or more)."),
-    "contingency": _lt("In contingency for more than 24 hours. Documents that wait: %(count)s."),
+    "contingency": _lt("In contingency for %(hours)s hours or more. Documents that wait: %(count)s."),
     "folios": _lt("Folios run out. Left: %(stock)s."),
     "caf": _lt("Folios expire unused: %(stock)s."),
     "certificate": _lt("Days until the digital certificate expires: %(days)s."),
@@ -17,6 +17,10 @@ FACTS = {
     "archive": _lt("The check of the archive found what a person must look at: %(count)s."),
     "rejected": _lt("Documents rejected by the SII that wait for a person: %(count)s."),
     "stuck": _lt("Documents that could not be sent, or have no answer for days, and wait for a person: %(count)s."),
+    "questions": _lt(
+        "Envelopes about which the SII refuses to be asked: %(count)s. Their documents have left; their verdicts do "
+        "not come."
+    ),
 }
 
 # What to do about it.
@@ -31,5 +35,9 @@ STEPS = {
     "certificate": _lt("Renew the certificate and load it in Invoicing > Configuration > Settings."),
     "archive": _lt("Open the archive check and follow what it says of each document."),
     "rejected": _lt("Open each one, read its reasons and press Correct."),
+    "questions": _lt(
+        "Open one and read what the SII says. Most often the certificate's holder lacks a permission at the SII: once "
+        "it is given the questions go on by themselves."
+    ),
     "stuck": _lt("Open each one: it says what happened and what to do."),
 }

@@ -1,6 +1,5 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 import logging
-from datetime import timedelta
 
 from markupsafe import Markup
 
@@ -16,7 +15,6 @@ from .dte_contingency import REASONS
 _logger = logging.getLogger(__name__)
 
 _ACTIVITY = "l10n_cl_dte.mail_activity_dte"
-LONG = timedelta(hours=24)
 
 
 class DteContingencyEpisode(models.Model):
@@ -50,7 +48,6 @@ class DteContingencyEpisode(models.Model):
     oldest_issue_date = fields.Date(string="Oldest Date of Issue", compute="_compute_counts")
     duration = fields.Char(compute="_compute_duration")
     told_opening = fields.Boolean(readonly=True)
-    told_length = fields.Boolean(readonly=True)
     told_end = fields.Boolean(readonly=True)
 
     _untold = models.Index("(id) WHERE told_end IS NOT TRUE")
@@ -118,7 +115,10 @@ class DteContingencyEpisode(models.Model):
 
     @api.model
     def _tell_left_over(self):
-        """Tell the managers about episodes that opened, last for long or ended. Commits each."""
+        """Tell the managers about episodes that opened or ended. Commits each.
+
+        That one lasts for long is told by an alert.
+        """
         for episode in self.search([("told_end", "=", False)]):
             try:
                 # allow_referencing: documents that are being held must not wait until the mails are written
@@ -146,11 +146,6 @@ class DteContingencyEpisode(models.Model):
             self._mail_managers("ended")
             self.activity_unlink([_ACTIVITY])
             self.told_end = True
-        elif not self.told_length and self.started_at <= fields.Datetime.now() - LONG:
-            self._mail_managers("lasts")
-            self.activity_unlink([_ACTIVITY])
-            self._call_managers()
-            self.told_length = True
 
     def _is_still_written(self) -> bool:
         """Tell whether rows of the record do not say yet what became of their documents."""
@@ -176,7 +171,6 @@ class DteContingencyEpisode(models.Model):
         company = self.company_id.name
         subjects = {
             "opened": self.env._("%s issues documents in contingency", company),
-            "lasts": self.env._("%s has been in contingency for 24 hours", company),
             "ended": self.env._("The contingency of %s has ended", company),
         }
         subject = subjects[occasion]
@@ -218,7 +212,7 @@ class DteContingencyEpisode(models.Model):
         for manager in self.company_id._dte_managers():
             # quick update: the mail about the contingency says it already
             own = self.with_context(lang=manager.lang, tz=manager.tz or SANTIAGO.key, mail_activity_quick_update=True)
-            subject, lines = own._letter("lasts" if self.started_at <= fields.Datetime.now() - LONG else "opened")
+            subject, lines = own._letter("opened")
             own.activity_schedule(
                 _ACTIVITY,
                 summary=subject,

@@ -375,6 +375,9 @@ class DteDashboard(models.AbstractModel):
             ),
             "rejected": lambda: self._documents(company, ("rejected",), name),
             "stuck": lambda: self._documents(company, ("failed", "no_answer"), name),
+            "questions": lambda: self._list(
+                "dte.envio", company, [*line, ("state", "=", "sent"), ("may_not_ask", "=", True)], name
+            ),
         }
         return actions[alert.kind]()
 

@@ -25,6 +25,8 @@ JITTER = 0.1
 # Later than so long after the upload nothing is asked more often than every so many seconds.
 FRESH = timedelta(hours=1)
 LEAST_SECONDS = 300
+# When the questions about the documents of one envelope go on that took too long, in the first hour and then.
+GO_ON, GO_ON_LATER = timedelta(minutes=1), timedelta(seconds=LEAST_SECONDS)
 # Kinds of errors after which nothing else can be asked on a line, and how many answers in a row that are none say so.
 SILENT = ("connection", "timeout", "certificate")
 IN_A_ROW = 3
@@ -92,12 +94,18 @@ class DteEnvio(models.Model):
             self._wake_poller(envio.company_id, envio.next_poll_date)
 
     def _poll_later(self):
-        """Note an answer; where it was no verdict, the next question comes later than the last one did."""
-        self.polls += 1
+        """Note an answer; where it was no verdict, the next question comes later than the last one did.
+
+        Where the time was over before all documents had their turn, it goes on soon: nobody has answered about them.
+        """
+        if not self.ask_from:
+            self.polls += 1
         if self.state != "sent":
-            self.next_poll_date = False
+            self.write({"next_poll_date": False, "ask_from": False})
         elif self._is_too_old():
             self._stop_waiting()
+        elif self.ask_from:
+            self.next_poll_date = fields.Datetime.now() + (GO_ON if self._is_fresh() else GO_ON_LATER)
         else:
             self.next_poll_date = self._moment_after(self.polls)
 

@@ -17,7 +17,7 @@ from .dte_document import WAITING
 DOUBT = timedelta(hours=24)
 
 # Seconds after which no further question about the same envelope begins, so that a slow SII does not bring the job to
-# the end of its time before anything is recorded. The next question goes on with what is left.
+# the end of its time before anything is recorded. The next turn, which comes soon, goes on with what is left.
 ASK_SECONDS = 30
 
 _CARATULA, _FILE_LOST = "RCT", "VOF"
@@ -25,6 +25,20 @@ _CARATULA, _FILE_LOST = "RCT", "VOF"
 
 class DteEnvio(models.Model):
     _inherit = "dte.envio"
+
+    ask_from = fields.Many2one(
+        "dte.document",
+        string="Asked About Next",
+        readonly=True,
+        ondelete="set null",
+        help="The first document that had no turn when the time for questions was over.",
+    )
+
+    may_not_ask = fields.Boolean(
+        string="Question Refused",
+        readonly=True,
+        help="The SII does not let the sender ask about it: a person must change a permission or a setting there.",
+    )
 
     def action_check_status(self):
         """Ask the SII now about these envelopes. Commits."""
@@ -66,16 +80,27 @@ class DteEnvio(models.Model):
         self.ensure_one()
         client = self._client_of_run(clients)
         status = self._ask_status(client)
-        answers = self._document_answers(client, status, until)
+        answers, ask_from = self._document_answers(client, status, until)
         if not self.try_lock_for_update() or self.state != "sent":
             return
-        self.polled_at = fields.Datetime.now()
+        self.write(
+            {
+                "polled_at": fields.Datetime.now(),
+                "ask_from": ask_from.id,
+                "may_not_ask": self._is_refused(status, answers),
+            }
+        )
         if status:
             self.write({"sii_state": status.state, "sii_text": status.text})
             self._apply(status, answers)
         else:
             self._apply_answers(answers)
         self._poll_later()
+
+    def _is_refused(self, status: EnvelopeStatus | None, answers: dict) -> bool:
+        """Tell whether no verdict can come before a person has changed something at the SII."""
+        given = [*answers.values(), *filter(None, (status,))]
+        return any(answer.meaning.outcome is Outcome.CONFIGURATION for answer in given)
 
     def _ask_status(self, client) -> EnvelopeStatus | None:
         """Return the state of the envelope, None when its track id is not known."""
@@ -121,16 +146,37 @@ class DteEnvio(models.Model):
             }
         )
         counts = self._counts_by_type(status)
+        contradicted = self._types_with_too_many_missing(counts, answers)
         for document in documents:
-            verdict, unsure = self._verdict(counts.get(document.dte_type), answers.get(document.id))
+            count, answer = counts.get(document.dte_type), answers.get(document.id)
+            if self._is_missing(answer) and (self.twice or not count):
+                # Nothing else says that it was rejected, and for hours the SII does not find what it has.
+                if self._is_doubt_over():
+                    document._set_state("rejected", "rejected_no_trace", error_type="validation")
+                continue
+            if self._is_missing(answer) and document.dte_type in contradicted:
+                continue
+            verdict, unsure = self._verdict(count, answer)
             if verdict:
                 document._set_state(verdict, repairs_unknown=unsure)
-            elif self.twice and self._is_doubt_over() and self._is_missing(answers.get(document.id)):
-                document._set_state("rejected", "rejected_no_trace", error_type="validation")
         # Where the SII has not told about some of them yet it is asked again.
         if not any(document.state in WAITING for document in documents):
             self.state = "processed"
             self._settle_repairs()
+
+    def _types_with_too_many_missing(self, counts: dict, answers: dict) -> set[str]:
+        """Return the types of which the SII does not find more documents than it has rejected by its own counts."""
+        missing = self.document_ids.filtered(
+            lambda document: (
+                self._is_missing(answers.get(document.id))
+                or (document.envio_id == self and document.state == "rejected")
+            )
+        )
+        return {
+            dte_type
+            for dte_type, documents in missing.grouped("dte_type").items()
+            if dte_type in counts and len(documents) > counts[dte_type].rejected
+        }
 
     def _accept_known(self, documents, answers: dict):
         """Record those of which the SII has another copy, with our signature."""
@@ -181,10 +227,8 @@ class DteEnvio(models.Model):
         if not answer:
             return None, False
         outcome = answer.meaning.outcome
-        if outcome is Outcome.NOT_RECEIVED and count and not count.rejected:
-            # The counts know of no rejected document: the two answers do not fit yet.
-            return None, False
         if outcome in (Outcome.NOT_RECEIVED, Outcome.REJECTED):
+            # One that is not received is asked about here only where the counts know of rejected ones.
             return (None if self.twice else "rejected"), False
         if outcome is not Outcome.ACCEPTED:
             held_by_other = self._is_all_rejected(count) and self._is_doubt_over()
@@ -196,27 +240,37 @@ class DteEnvio(models.Model):
     def _is_all_rejected(self, count: TypeCount | None) -> bool:
         return bool(count) and count.rejected == count.informed
 
-    def _document_answers(self, client, status: EnvelopeStatus | None, until: float) -> dict[int, DocumentStatus]:
-        """Ask for single documents where the envelope does not decide. Returns document id to answer.
+    def _document_answers(self, client, status: EnvelopeStatus | None, until: float) -> tuple[dict, models.Model]:
+        """Ask for single documents where the envelope does not decide, beginning with those that had no turn yet.
 
         At least about one: a single document is never refused without its answer.
+
+        :return: `DocumentStatus` by document id, and the first document that had no turn
         """
-        documents = self._on_board()
+        documents, none = self._on_board(), self.env["dte.document"]
         if status and not self._leaves_questions(status, documents):
-            return {}
+            return {}, none
         counted = status and status.meaning.outcome in (Outcome.PROCESSED, Outcome.OBJECTED)
         counts = self._counts_by_type(status) if counted else {}
+        open_ones = documents.filtered(lambda document: not self._verdict(counts.get(document.dte_type), None)[0])
         answers = {}
-        for document in documents:
-            count = counts.get(document.dte_type)
-            if not self._verdict(count, None)[0]:
-                # By its signature where another copy may be there; else by its data, which more senders may ask for.
-                signed = not counted or self.twice or self._is_all_rejected(count)
-                ask = document._ask_signed if signed else document._ask_plain
-                answers[document.id] = ask(client, self.sender_rut)
-                if time.monotonic() > until:
-                    break
-        return answers
+        for document in self._without_turn(open_ones):
+            if answers and time.monotonic() > until:
+                return answers, document
+            # By its signature where another copy may be there; else by its data, which more senders may ask for.
+            signed = not counted or self.twice or self._is_all_rejected(counts.get(document.dte_type))
+            ask = document._ask_signed if signed else document._ask_plain
+            answers[document.id] = ask(client, self.sender_rut)
+        return answers, none
+
+    def _without_turn(self, documents):
+        """Return those that the last turn did not come to, all of them when it came to its end.
+
+        Those before them that have no verdict yet wait for the next one, however many they are.
+        """
+        if self.ask_from not in documents:
+            return documents
+        return documents[documents.ids.index(self.ask_from.id) :]
 
     def _leaves_questions(self, status: EnvelopeStatus, documents) -> bool:
         """Tell whether the state of the envelope leaves open what became of its documents."""

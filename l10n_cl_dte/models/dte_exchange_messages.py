@@ -81,6 +81,7 @@ FINDINGS = {
     "answer_too_long": _lt("%(file)s has more rows than are read."),
     "xml_too_big": _lt("%(file)s is bigger than what is read."),
     "xml_doctype": _lt("%(file)s declares entities or a DTD, which is refused."),
+    "xml_too_many": _lt("%(file)s has more elements than are read."),
     "xml_too_deep": _lt("%(file)s is nested too deeply, which is refused."),
     "xml_malformed": _lt("%(file)s is not readable XML."),
     "xml_empty": _lt("%(file)s is empty."),

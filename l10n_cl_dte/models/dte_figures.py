@@ -65,8 +65,10 @@ class DteFigures(models.AbstractModel):
             to_send (signed, nobody asked to send them), to_send_since, queued (leave by themselves), queued_since,
             retry (open rows of the retry queue), retry_success (percent of the last 30 days), unknown, no_answer,
             failed_without_action, rejected_without_action, waiting (sent, no verdict), waiting_since,
+            questions_refused (envelopes about which the SII may not be asked), polls_due (envelopes about which it
+            should have been asked by now), polls_late (seconds, the oldest of them),
             pending (held in contingency);
-            paused; contingency: on, automatic, drill, since; breaker, breaker_since;
+            paused; contingency: on, automatic, drill, since, long_after (hours); breaker, breaker_since;
             folios: list of dte_type, free, per_day, expires_on, days_left;
             certificate_until, certificate_days;
             archive: documents, bytes and measured_at as of the last sum, damaged, double (there is a second copy),
@@ -122,6 +124,7 @@ class DteFigures(models.AbstractModel):
 
         fresh, asked, _signed, since = open_ones.get("to_send", (0, 0, None, None))
         waiting, _asked, signed, _since = open_ones.get("sent", (0, 0, None, None))
+        envelopes = self._of_envelopes(company)
         return {
             "to_send": fresh - asked,
             "queued": asked + count("sending"),
@@ -132,7 +135,10 @@ class DteFigures(models.AbstractModel):
             "failed_without_action": count("failed"),
             "rejected_without_action": count("rejected"),
             "waiting": waiting,
-            "waiting_since": (self._waiting_since(company) or signed) if waiting else None,
+            "waiting_since": (envelopes["since"] or signed) if waiting else None,
+            "questions_refused": envelopes["refused"],
+            "polls_due": envelopes["due"],
+            "polls_late": envelopes["late"],
             "pending": count("contingency"),
         }
 
@@ -150,17 +156,23 @@ class DteFigures(models.AbstractModel):
             )
         )[0]
 
-    def _waiting_since(self, company):
+    def _of_envelopes(self, company) -> dict:
+        """Return how it stands with the envelopes about which the SII is asked: since, refused, due, late."""
+        now = fields.Datetime.now()
         self.env["dte.envio"].flush_model(
-            ["company_id", "environment", "state", "next_poll_date", "first_attempted_at"]
+            ["company_id", "environment", "state", "next_poll_date", "first_attempted_at", "may_not_ask"]
         )
-        return self._row(
+        since, refused, due, next_poll = self._row(
             SQL(
-                "SELECT MIN(first_attempted_at) FROM dte_envio WHERE %s"
+                "SELECT MIN(first_attempted_at), COUNT(*) FILTER (WHERE may_not_ask),"
+                " COUNT(*) FILTER (WHERE next_poll_date <= %s), MIN(next_poll_date) FROM dte_envio WHERE %s"
                 " AND state = 'sent' AND next_poll_date IS NOT NULL",
+                now,
                 self._line(company),
             )
-        )[0]
+        )
+        late = int((now - next_poll).total_seconds()) if due else 0
+        return {"since": since, "refused": refused, "due": due, "late": late}
 
     def _open_retries(self, company) -> int:
         self.env["dte.failed.queue"].flush_model(["company_id", "environment", "state"])
@@ -189,6 +201,7 @@ class DteFigures(models.AbstractModel):
                 "automatic": is_on and contingency.automatic,
                 "drill": is_on and contingency.episode_id.drill,
                 "since": contingency.enabled_date if is_on else None,
+                "long_after": company.dte_alert_contingency_hours,
             },
             "breaker": contingency.breaker or "closed",
             "breaker_since": contingency.breaker_since or None,

@@ -24,7 +24,6 @@ CERTIFICATE_DAYS = (30, 7)
 # The archive is checked every day, and copied within minutes.
 ARCHIVE_CHECK_AGE = timedelta(days=3)
 COPY_AGES = (timedelta(hours=1), timedelta(hours=24))
-CONTINGENCY_AGE = timedelta(hours=24)
 # A job is late after so many of its intervals, and this.
 JOB_INTERVALS, JOB_SLACK = 2, timedelta(minutes=30)
 # Without these documents do not leave or nobody learns what became of them.
@@ -77,16 +76,17 @@ class DteHealth(models.AbstractModel):
 
     @api.model
     def _report(self) -> dict:
-        """Return status, checks and companies: what `/dte/health` answers, with dates as text."""
+        """Return status, checks, jobs and companies: what `/dte/health` answers, with dates as text."""
         figures = self.env["dte.figures"]
         companies = [figures._figures(company) for company in figures._companies()]
-        checks = [self._check_jobs()]
+        jobs = self._jobs()
+        checks = [self._check_jobs(jobs)]
         for company in companies:
             for check in self._checks_of(company):
                 checks.append({**check, "company": company["rut"]})
         found = {check["status"] for check in checks}
         status = next(status for status in _WORST_FIRST if status in found)
-        return {"status": status, "checks": checks, "companies": self._as_text(companies)}
+        return {"status": status, "checks": checks, "jobs": jobs, "companies": self._as_text(companies)}
 
     def _as_text(self, value):
         if isinstance(value, dict):
@@ -132,7 +132,11 @@ class DteHealth(models.AbstractModel):
             problems.append((ERROR, text))
         elif company["breaker"] == "half_open":
             problems.append((WARNING, self.env._("The SII answers again; one document is being tried.")))
-        elif sii["calls"] >= AVAILABILITY_CALLS and sii["availability"] < AVAILABILITY_PERCENT:
+        elif (
+            sii["availability"] is not None
+            and sii["calls"] >= AVAILABILITY_CALLS
+            and (sii["availability"] < AVAILABILITY_PERCENT)
+        ):
             text = self.env._("Of the calls of the last 24 hours the SII answered %s %%.", sii["availability"])
             problems.append((WARNING, text))
         return self._result("sii", problems, self.env._("The SII answers."))
@@ -157,6 +161,7 @@ class DteHealth(models.AbstractModel):
             "failed_without_action": self.env._("Documents that could not be sent: %s."),
             "rejected_without_action": self.env._("Rejected documents: %s."),
             "no_answer": self.env._("Documents without an answer for days: %s."),
+            "questions_refused": self.env._("Envelopes about which the SII refuses to be asked: %s."),
         }
         problems = [(WARNING, text % company[name]) for name, text in texts.items() if company[name]]
         return self._result("documents", problems, self.env._("No document waits for a person."))
@@ -206,7 +211,7 @@ class DteHealth(models.AbstractModel):
     def _check_contingency(self, company) -> dict:
         contingency, problems = company["contingency"], []
         if contingency["on"]:
-            is_long = fields.Datetime.now() - contingency["since"] > CONTINGENCY_AGE
+            is_long = fields.Datetime.now() - contingency["since"] > timedelta(hours=contingency["long_after"])
             text = self.env._(
                 "In contingency for %(minutes)s minutes; documents held: %(count)s.",
                 minutes=self._minutes(contingency["since"]),
@@ -217,18 +222,19 @@ class DteHealth(models.AbstractModel):
 
     # -- jobs --
 
-    def _check_jobs(self) -> dict:
+    def _check_jobs(self, jobs: list[dict]) -> dict:
         problems = []
-        for name, vital, is_active, late in self._jobs():
-            status = ERROR if vital else WARNING
-            if not is_active:
+        for job in jobs:
+            name, status = job["name"], ERROR if job["name"] in _VITAL_JOBS else WARNING
+            if not job["active"]:
                 problems.append((status, self.env._("The job %s is switched off.", name)))
-            elif late:
+            elif job["late"]:
                 problems.append((status, self.env._("The job %s has not come to its end when it should have.", name)))
         return self._result("jobs", problems, self.env._("The jobs run."))
 
-    def _jobs(self) -> list[tuple[str, bool, bool, bool]]:
-        """Return (identifier, vital, active, late) of each job of the addon."""
+    def _jobs(self) -> list[dict]:
+        """Return of each job of the addon: name (its identifier), active, late, failures in a row, and good_age, the
+        seconds since it came to a good end or was at work."""
         now = fields.Datetime.now()
         self.env["ir.cron"].flush_model()
         rows = self.env.execute_query(
@@ -236,7 +242,7 @@ class DteHealth(models.AbstractModel):
                 # A job that fails has run, but not well since then. One that finds more to do than a run admits goes
                 # on and on without an end; its progress tells that it is at work.
                 """
-                SELECT data.name, cron.active, cron.interval_number, cron.interval_type,
+                SELECT data.name, cron.active, cron.interval_number, cron.interval_type, cron.failure_count,
                        CASE WHEN cron.failure_count > 0 THEN COALESCE(cron.first_failure_date, cron.create_date)
                             ELSE GREATEST(cron.lastcall, cron.create_date,
                                           (SELECT MAX(create_date) FROM ir_cron_progress
@@ -249,7 +255,16 @@ class DteHealth(models.AbstractModel):
         )
         units = {"minutes": 1, "hours": 60, "days": 24 * 60, "weeks": 7 * 24 * 60, "months": 31 * 24 * 60}
         jobs = []
-        for name, is_active, number, unit, good in rows:
+        for name, is_active, number, unit, failures, good in rows:
             limit = JOB_INTERVALS * timedelta(minutes=number * units[unit]) + JOB_SLACK
-            jobs.append((name, name in _VITAL_JOBS, is_active, now - good > limit))
+            age = now - good
+            jobs.append(
+                {
+                    "name": name,
+                    "active": is_active,
+                    "late": age > limit,
+                    "failures": failures or 0,
+                    "good_age": max(0, int(age.total_seconds())),
+                }
+            )
         return jobs

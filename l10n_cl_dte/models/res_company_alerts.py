@@ -28,7 +28,10 @@ class ResCompany(models.Model):
     dte_alert_retry_success_under = fields.Integer(
         string="Successful Retries (%)", default=80, help="An alert begins when a smaller share of retries succeeds."
     )
-    dte_alert_contingency = fields.Boolean(string="Contingency over 24 Hours", default=True)
+    dte_alert_contingency = fields.Boolean(string="Long Contingency", default=True)
+    dte_alert_contingency_hours = fields.Integer(
+        string="Hours of Contingency", default=24, help="An alert begins when a contingency lasts so many hours."
+    )
     dte_alert_folios = fields.Boolean(string="Folios Run Out", default=True)
     dte_alert_folio_days = fields.Integer(
         string="Days of Folios",
@@ -48,6 +51,7 @@ class ResCompany(models.Model):
     dte_alert_archive = fields.Boolean(string="Archive Check Fails", default=True)
     dte_alert_rejected = fields.Boolean(string="Documents Rejected", default=True)
     dte_alert_stuck = fields.Boolean(string="Documents Need Attention", default=True)
+    dte_alert_questions = fields.Boolean(string="The SII May Not Be Asked", default=True)
 
     _dte_alert_hour_bounds = models.Constraint(
         "CHECK (dte_alert_hour BETWEEN 0 AND 23)", "The hour of the daily summary is 0 to 23."
@@ -57,6 +61,9 @@ class ResCompany(models.Model):
     )
     _dte_alert_retry_bounds = models.Constraint(
         "CHECK (dte_alert_retry_success_under BETWEEN 1 AND 100)", "The share of successful retries is 1 to 100 %."
+    )
+    _dte_alert_contingency_bounds = models.Constraint(
+        "CHECK (dte_alert_contingency_hours BETWEEN 1 AND 720)", "A contingency is long after 1 to 720 hours."
     )
     _dte_alert_days_bounds = models.Constraint(
         "CHECK (dte_alert_folio_days BETWEEN 1 AND 365 AND dte_alert_caf_days BETWEEN 1 AND 180"

@@ -12,6 +12,7 @@ class ResConfigSettings(models.TransientModel):
     dte_alert_retry_success = fields.Boolean(related="company_id.dte_alert_retry_success", readonly=False)
     dte_alert_retry_success_under = fields.Integer(related="company_id.dte_alert_retry_success_under", readonly=False)
     dte_alert_contingency = fields.Boolean(related="company_id.dte_alert_contingency", readonly=False)
+    dte_alert_contingency_hours = fields.Integer(related="company_id.dte_alert_contingency_hours", readonly=False)
     dte_alert_folios = fields.Boolean(related="company_id.dte_alert_folios", readonly=False)
     dte_alert_folio_days = fields.Integer(related="company_id.dte_alert_folio_days", readonly=False)
     dte_alert_caf = fields.Boolean(related="company_id.dte_alert_caf", readonly=False)
@@ -21,3 +22,4 @@ class ResConfigSettings(models.TransientModel):
     dte_alert_archive = fields.Boolean(related="company_id.dte_alert_archive", readonly=False)
     dte_alert_rejected = fields.Boolean(related="company_id.dte_alert_rejected", readonly=False)
     dte_alert_stuck = fields.Boolean(related="company_id.dte_alert_stuck", readonly=False)
+    dte_alert_questions = fields.Boolean(related="company_id.dte_alert_questions", readonly=False)

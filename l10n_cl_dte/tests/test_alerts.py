@@ -20,7 +20,7 @@ CALM = {
     "retry": 0, "retry_success": None, "contingency": {"on": False, "drill": False, "since": None}, "pending": 0,
     "folios": [{"dte_type": "33", "free": 1000, "per_day": 1.0, "expires_on": None, "days_left": 1000}],
     "certificate_days": 300, "archive": {"damaged": 0, "check_damaged": 0}, "rejected_without_action": 0,
-    "failed_without_action": 0, "no_answer": 0,
+    "failed_without_action": 0, "no_answer": 0, "questions_refused": 0,
 }  # fmt: skip
 
 
@@ -90,6 +90,7 @@ class TestAlerts(DteCommon):
             "archive": {"archive": {"check_damaged": 2}},
             "rejected": {"rejected_without_action": 1},
             "stuck": {"no_answer": 1},
+            "questions": {"questions_refused": 1},
         }
         self.assertEqual(wrong.keys(), dict(dte_alert.KINDS).keys())
         for kind, figures in wrong.items():
@@ -174,11 +175,31 @@ class TestAlerts(DteCommon):
             [f"Documents need attention, {self.company.name}", f"Documents rejected, {self.company.name}"],
         )
 
-    def test_a_long_contingency_is_told_by_its_own_mail(self):
-        self.job(contingency={"on": True, "since": LONG_AGO})
-        self.assertEqual(self.kinds(), ["contingency"])
-        self.assertFalse(self.mails())
-        self.assertFalse(self.activities())
+    def test_a_long_contingency(self):
+        """Who is told, from how many hours on, and whether at all is set as for the other alerts."""
+        self.company.sudo().dte_alert_contingency_hours = 6
+        self.job(contingency={"on": True, "since": TODAY + timedelta(hours=5)})
+        self.assertEqual(self.kinds(), [])
+        other = new_test_user(
+            self.env(su=True), f"other_{self.company.id}", "l10n_cl_dte.group_dte_manager", lang="en_US",
+            company_id=self.company.id, company_ids=[(6, 0, self.company.ids)],
+        )  # fmt: skip
+        for _run in range(2):
+            self.job(contingency={"on": True, "since": TODAY})
+        self.assertEqual(self.mails(), [f"Long contingency, {self.company.name}"])
+        self.assertFalse(self.mails(other), "somebody else was chosen")
+        self.assertIn("for 6 hours or more", self.open_ones().text)
+        self.assertFalse(self.activities(), "the managers have one since it began")
+        self.company.sudo().dte_alert_contingency = False
+        self.job(contingency={"on": True, "since": TODAY})
+        self.assertEqual(self.kinds(), [])
+        self.company.sudo().dte_alert_contingency_hours = 24
+        self.company.sudo().dte_alert_contingency = True
+        self.job(contingency={"on": True, "since": TODAY})
+        self.assertEqual(self.kinds(), [])
+        with self.assertRaises(IntegrityError), mute_logger("odoo.sql_db"), self.env.cr.savepoint():
+            self.company.sudo().dte_alert_contingency_hours = 0
+            self.env.flush_all()
 
     def test_a_mail_that_fails_is_written_by_the_next_run(self):
         alert = type(self.alerts)

@@ -15,6 +15,10 @@ from .test_jobs import NEUTRALIZE
 PARAMETER = "l10n_cl_dte.health_token_hash"
 
 
+def job_name(job) -> str:
+    return job.get_external_id()[job.id].split(".")[1]
+
+
 @tagged("post_install_l10n", "post_install", "-at_install")
 class TestHealth(DteCommon, HttpCase):
     def setUp(self):
@@ -142,6 +146,11 @@ class TestHealth(DteCommon, HttpCase):
     def test_a_few_failed_calls_are_not_unreliable(self):
         self.call_log(["timeout", "ok"])
         self.assertEqual(self.get().json()["status"], "ok")
+
+    def test_calls_of_which_nobody_knows_whether_they_were_answered(self):
+        self.call_log(["unknown"] * 12)
+        self.assertEqual(self.get().json()["status"], "ok")
+        self.assertEqual(self.get("/dte/metrics").status_code, 200)
 
     def test_sii_as_the_breaker_sees_it(self):
         """Contingency may be off by setting: the breaker still knows, though nobody has called since."""
@@ -315,6 +324,8 @@ class TestHealth(DteCommon, HttpCase):
         self.check("contingency", "warning")
         self.env["dte.contingency"]._of(self.company, "simulator").enabled_date = self.ago(hours=25)
         self.check("contingency", "error", "1500 minutes")
+        self.company.sudo().dte_alert_contingency_hours = 48
+        self.check("contingency", "warning")
 
     def test_jobs_not_running(self):
         job = self.env.ref("l10n_cl_dte.ir_cron_check_status").sudo()
@@ -358,3 +369,31 @@ class TestHealth(DteCommon, HttpCase):
         self.assertEqual(samples[("l10n_cl_dte_folios_free", *line, ("type", "33"))], 98)
         self.assertEqual(samples[("l10n_cl_dte_sii_availability_percent", *line)], 100)
         self.assertNotIn(("l10n_cl_dte_retry_success_percent", *line), samples)
+
+    def samples(self):
+        return {
+            (sample.name.removeprefix("l10n_cl_dte_"), *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(self.get("/dte/metrics").text)
+            for sample in family.samples
+        }
+
+    def test_metrics_of_the_poller(self):
+        """How late it is, and whether it runs, fails or is off: what its lines in the log tell."""
+        line = (self.rut, "simulator")
+        move = self.post()
+        self.send(move)
+        samples = self.samples()
+        self.assertEqual((samples[("polls_due", *line)], samples[("polls_late_seconds", *line)]), (0, 0))
+        move.dte_document_id.sudo().envio_id.next_poll_date = self.ago(minutes=10)
+        job = self.env.ref("l10n_cl_dte.ir_cron_check_status").sudo()
+        self.env.cr.execute("UPDATE ir_cron SET create_date = %s WHERE id = %s", [self.ago(days=9), job.id])
+        job.write({"lastcall": self.ago(minutes=20)})
+        samples = self.samples()
+        self.assertEqual(samples[("polls_due", *line)], 1)
+        self.assertAlmostEqual(samples[("polls_late_seconds", *line)], 600, delta=60)
+        self.assertEqual((samples["job_active", job_name(job)], samples["job_failures", job_name(job)]), (1, 0))
+        self.assertAlmostEqual(samples["job_good_age_seconds", job_name(job)], 1200, delta=60)
+        job.write({"failure_count": 3, "first_failure_date": self.ago(hours=2), "active": False})
+        samples = self.samples()
+        self.assertEqual((samples["job_active", job_name(job)], samples["job_failures", job_name(job)]), (0, 3))
+        self.assertAlmostEqual(samples["job_good_age_seconds", job_name(job)], 7200, delta=60)

@@ -108,6 +108,9 @@ class TestStatus(DteCommon):
         self.settings(drop_types=[33])
         moves = self.send_scripted("accept", "reject")
         self.ask(moves)
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "sent"])
+        self.wait(hours=25)
+        self.ask(moves)
         self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected"])
 
     def test_rejected_as_a_whole(self):
@@ -115,6 +118,20 @@ class TestStatus(DteCommon):
         moves = self.send_scripted("accept")
         self.assertIn("RFR", self.ask(moves)["message"])
         self.assertEqual((moves.dte_status, moves.dte_document_id.envio_id.state), ("rejected", "rejected"))
+
+    def test_the_words_of_the_sii_are_no_html(self):
+        """They are shown as they are in what calls a person."""
+        move = self.post()
+        params = {"sii_code": "RCH", "sii_text": "<b>monto</b> < 0"}
+        with self.committing() as env:
+            document = move.dte_document_id.with_env(env(su=True))
+            document._set_state("rejected", "rejected_whole", params)
+            document._tell_and_commit()
+            pause = env["dte.pause"].sudo()
+            pause._begin(self.company.with_env(env), "simulator", "sii_upload_refused", params)
+            pause._tell_left_over()
+        for record in (move, self.company.partner_id):
+            self.assertIn("&lt;b&gt;monto&lt;/b&gt; &lt; 0", record.sudo().activity_ids.note)
 
     def test_wrong_resolution_is_not_the_documents_fault(self):
         self.company.sudo().dte_simulator_resolution_date = "2020-02-02"

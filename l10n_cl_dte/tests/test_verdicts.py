@@ -1,12 +1,13 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 import time
 from datetime import timedelta
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 from odoo import fields
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..libs.sii_answers import DocumentStatus
 from ..libs.sii_soap_client import SiiClient
 from .test_result_mail import REJECTED, REPAIRED, ResultMailCommon
 
@@ -37,6 +38,10 @@ class VerdictsCommon(ResultMailCommon):
         self.simulator.call("POST", "process")
         with mute_logger(POLL):
             self.run_job(method="_cron_check_status")
+
+    def not_found(self):
+        """Let the SII not find any document."""
+        return patch.object(SiiClient, "document_status", return_value=DocumentStatus("FAU", "", "3", ""))
 
     def calls(self):
         found = self.env["dte.sii.call"].sudo().search([("company_id", "=", self.company.id)])
@@ -84,9 +89,35 @@ class TestVerdicts(VerdictsCommon):
         self.settings(drop_types=[34])
         moves = self.send_kinds([("33", "accept"), ("33", "accept"), ("34", "accept"), ("34", "reject")])
         self.poll()
-        self.assertEqual(moves.mapped("dte_status"), ["accepted", "accepted", "accepted", "rejected"])
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "accepted", "accepted", "sent"])
         self.assertEqual(moves.dte_document_id.mapped("repairs_unknown"), [False, False, True, False])
         self.assertEqual(self.calls()["document_status"], 2)
+        # For hours the SII does not find what it has: only a day later that means that it was rejected.
+        self.poll()
+        self.assertEqual(moves[3].dte_status, "sent")
+        self.wait(hours=25)
+        self.poll()
+        self.assertEqual(moves[3].dte_status, "rejected")
+        self.assertIn("a day after", moves[3].dte_message)
+
+    def test_a_valid_document_that_the_sii_does_not_find_yet(self):
+        """Its type is missing from the counters: another of the SII's services may be slow."""
+        self.settings(drop_types=[34])
+        moves = self.send_kinds([("33", "accept"), ("34", "accept")])
+        with self.not_found():
+            self.poll()
+            self.assertEqual(moves.mapped("dte_status"), ["accepted", "sent"])
+        self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "accepted"])
+
+    def test_more_documents_not_found_than_rejected(self):
+        """Which of them the SII has rejected is not known then: none is."""
+        moves = self.send_kinds([("33", "accept"), ("33", "reject"), ("33", "accept")])
+        with self.not_found():
+            self.poll()
+            self.assertEqual(moves.mapped("dte_status"), ["sent"] * 3)
+        self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected", "accepted"])
 
     def test_the_missing_type_comes_later(self):
         self.fault("drop_type", type=34, count=1)
@@ -130,8 +161,33 @@ class TestVerdicts(VerdictsCommon):
             self.fault("query_error", service="query_up", estado=estado, count=1)
             self.poll()
             self.assertEqual((move.dte_status, self.envio(move).sii_state), ("sent", estado))
+            self.assertTrue(self.envio(move).may_not_ask)
             self.poll()
             self.assertEqual(move.dte_status, "accepted")
+            self.assertFalse(self.envio(move).may_not_ask)
+
+    def test_a_person_is_called_when_the_sii_may_not_be_asked(self):
+        """Once, at once and not after the days without a verdict; it is over when the SII answers."""
+        moves = self.send_alone("accept", "accept")
+        self.fault("query_error", service="query_up", estado="106", count=2)
+        self.poll()
+        for _run in range(2):
+            self.run_job("dte.alert", "_cron_alerts")
+        alert = self.env["dte.alert"].sudo().search([("company_id", "=", self.company.id)])
+        self.assertRecordValues(alert, [{"kind": "questions", "figures": {"count": 2}, "solved_at": False}])
+        self.assertEqual(alert.activity_ids.user_id, self.company.sudo()._dte_responsible())
+        self.assertEqual(self.env["dte.envio"].search(alert.action_open()["domain"]).mapped("sii_state"), ["106"] * 2)
+        self.poll()
+        self.run_job("dte.alert", "_cron_alerts")
+        self.assertTrue(alert.solved_at)
+        self.assertEqual(set(moves.mapped("dte_status")), {"accepted"})
+        self.assertFalse(self.env["dte.pause"]._is_paused(self.company, "simulator"), "sending goes on")
+
+    def test_no_permission_to_ask_about_documents(self):
+        moves = self.send_kinds([("33", "accept"), ("33", "reject")])
+        with patch.object(SiiClient, "document_status", return_value=DocumentStatus("-6", "", "", "")):
+            self.poll()
+        self.assertEqual((set(moves.mapped("dte_status")), self.envio(moves).may_not_ask), ({"sent"}, True))
 
     def test_a_refused_token_is_renewed_once_for_all(self):
         moves = self.send_alone("accept", "reject", "accept")
@@ -237,6 +293,41 @@ class TestRuns(VerdictsCommon):
         self.assertEqual(asked, [1, 1, 1, 1])
         self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected", "accepted", "rejected"])
 
+    def test_a_slow_sii_is_asked_again_soon(self):
+        """What had no turn does not wait as long as what has an answer."""
+        moves = self.send_kinds([("33", outcome) for outcome in ("accept", "reject", "accept")])
+        envio = self.envio(moves)
+        envio.polls = 6
+        with patch(f"{POLL}.ASK_SECONDS", -1):
+            self.poll()
+            self.assertEqual(envio.polls, 6, "it is no answer about the envelope")
+            self.assertLess(envio.next_poll_date, fields.Datetime.now() + timedelta(minutes=2))
+            self.wait(hours=2)
+            self.poll()
+        left = envio.next_poll_date - fields.Datetime.now()
+        self.assertTrue(timedelta(minutes=4) < left < timedelta(minutes=6), left)
+        self.poll()
+        self.assertEqual(set(moves.mapped("dte_status")), {"accepted", "rejected"})
+        self.assertRecordValues(envio, [{"polls": 7, "next_poll_date": False}])
+
+    def test_a_slow_sii_and_documents_without_an_answer(self):
+        """They do not use up the time of those that it was never asked about."""
+        moves = self.send_kinds([("33", outcome) for outcome in ("accept", "reject", "accept", "accept")])
+        in_turn, real = self.envio(moves).document_ids, SiiClient.document_status
+        stuck, asked = set(in_turn[:2].mapped("folio")), []
+
+        def status(client, asker, question):
+            asked.append(question.folio)
+            if question.folio in stuck:
+                return DocumentStatus("-8", "", "", "")
+            return real(client, asker, question)
+
+        with patch(f"{POLL}.ASK_SECONDS", -1), patch.object(SiiClient, "document_status", status):
+            for _run in range(6):
+                self.poll()
+        self.assertEqual(in_turn.mapped("state"), ["sent", "sent", "rejected", "accepted"])
+        self.assertEqual(asked, [*in_turn.mapped("folio"), *in_turn[:2].mapped("folio")])
+
     def test_a_slow_sii_does_not_refuse_what_it_was_not_asked_about(self):
         move = self.send_scripted("accept")
         self.fault("stuck", service="query_up", estado="RCH", count=1)
@@ -264,14 +355,17 @@ class TestRuns(VerdictsCommon):
 
     def test_its_time_ends_meanwhile(self):
         moves = self.send_alone("accept", "accept", "accept")
-        real = SiiClient.envelope_status
+        real, clock = SiiClient.envelope_status, Mock(wraps=time)
 
         def slow(*args):
-            time.sleep(1.5)
+            clock.monotonic.side_effect = lambda: time.monotonic() + 3600
             return real(*args)
 
-        with patch.object(SiiClient, "envelope_status", slow):
-            progress = self.env["ir.cron.progress"].sudo().browse(self.run_as_job(1))
+        with (
+            patch("odoo.addons.base.models.ir_cron.time", clock),
+            patch.object(SiiClient, "envelope_status", slow),
+        ):
+            progress = self.env["ir.cron.progress"].sudo().browse(self.run_as_job(60))
         self.assertEqual((progress.done, sorted(moves.mapped("dte_status"))), (1, ["accepted", "sent", "sent"]))
         self.assertTrue(self.due_triggers())
         progress = self.env["ir.cron.progress"].sudo().browse(self.run_as_job(60))

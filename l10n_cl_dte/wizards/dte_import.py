@@ -41,6 +41,7 @@ REASONS = {
     "xml_empty": _lt("It is empty."),
     "xml_too_big": _lt("It is larger than an electronic document can be."),
     "xml_doctype": _lt("It declares entities or a document type, which an electronic document never does."),
+    "xml_too_many": _lt("It has more elements than are read at once: divide it into several files."),
     "xml_too_deep": _lt("Its elements are nested deeper than in any electronic document."),
     "xml_malformed": _lt("It is not XML, or it is cut off or damaged."),
     "foreign_no_document": _lt("It is XML but holds no electronic document (DTE)."),

@@ -2,7 +2,7 @@
 import time
 from contextlib import suppress
 from datetime import timedelta
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 from psycopg2.errors import SerializationFailure
 
@@ -134,14 +134,15 @@ class TestJob(JobCommon):
         self.company.sudo().dte_envio_size = 1
         moves, job = self.queued(3)
         job.state = "started"
-        turn = type(self.env["dte.envio"])._serve_turn
+        turn, clock = type(self.env["dte.envio"])._serve_turn, Mock(wraps=time)
 
         def slow(envios, *args):
-            time.sleep(0.3)
+            clock.monotonic.side_effect = lambda: time.monotonic() + 3600
             return turn(envios, *args)
 
         with (
-            patch("odoo.addons.l10n_cl_dte_queue_job.models.res_company.TURN_SECONDS", 0.3),
+            patch("odoo.addons.l10n_cl_dte_queue_job.models.ir_cron.time", clock),
+            patch("odoo.addons.l10n_cl_dte_queue_job.models.res_company.time", clock),
             patch.object(type(self.env["dte.envio"]), "_serve_turn", slow),
         ):
             self.assertEqual(self.run_queue_job(job), 1)

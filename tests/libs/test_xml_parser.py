@@ -40,6 +40,24 @@ def test_depth_has_a_limit():
     assert code_of(nested(100_000)) == "xml_malformed"
 
 
+def test_number_has_a_limit(monkeypatch):
+    monkeypatch.setattr(xml_parser, "MAX_TAGS", 10)
+    monkeypatch.setattr(xml_parser, "MAX_ATTRIBUTES", 3)
+    assert xml_parser.parse(b"<a>" + b"<b/>" * 8 + b"</a>") is not None
+    assert xml_parser.parse(b"<a b='' c='' d=''/>") is not None
+    assert code_of(b"<a b = '' c='' d='' e=''/>") == "xml_too_many"
+    for encoding in ("utf-8", "iso-8859-1", "ISO8859-15", "windows-1252", "us-ascii", "utf-16", "utf-16-le", "utf-32"):
+        text = f'<?xml version="1.0"  encoding="{encoding}"?><a>{"<b/>" * 10}</a>'
+        assert code_of(text.encode(encoding)) == "xml_too_many", encoding
+
+
+@pytest.mark.parametrize("encoding", ["utf-7", "cp037", "cp500"])
+def test_encodings_in_which_nothing_can_be_counted(encoding):
+    text = f'<?xml version="1.0" encoding="{encoding}"?>'
+    for data in (text.encode("ascii") + "<a/>".encode(encoding), (text + "<a/>").encode(encoding)):
+        assert code_of(data) == "xml_malformed"
+
+
 @pytest.mark.parametrize(
     "data",
     [
