@@ -1,4 +1,5 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+import base64
 import io
 import os
 import re
@@ -274,6 +275,16 @@ class TestPrint(DteCommon, HttpCase):
         paper = self.print(move)
         self.assert_on(paper.pages[0], name)
         self.assertNotIn("Otro Nombre", paper.pages[0])
+
+    def test_name_typed_in_windows(self):
+        """The SII wrote the apostrophe into the CAF as a byte that ISO-8859-1 does not have."""
+        cafs = self.admin_env["dte.caf"]
+        cafs.search([("company_id", "=", self.company.id), ("dte_type", "=", "34")]).active = False
+        content = self.simulator.caf(self.rut, 34, 101, 110, name="Forestal O\x92Higgins")
+        cafs.create({"caf_file": base64.b64encode(content), "company_id": self.company.id})
+        move = self.post(dte_type="34")
+        self.assertIn(b"O\x92Higgins", move._dte_xml())
+        self.assert_timbre(self.print(move), 0, move)
 
     def test_letterhead_installments_and_global_discount(self):
         self.company.sudo().write(
