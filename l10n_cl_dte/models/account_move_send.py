@@ -2,12 +2,13 @@
 """Send & Print: the document leaves for the SII by itself, and its XML goes with the mail to the customer."""
 
 from odoo import api, models
+from odoo.exceptions import UserError
 
 from .dte_document import SENDABLE
 
 EDI = "cl_dte"
-# Key of what is sent with an invoice whose document is worth nothing: its error ends the sending on every path.
-NOT_VALID = "cl_dte_not_valid"
+# Key in what is collected for an invoice that goes to nobody: its error ends the sending on every path.
+KEPT_BACK = "cl_dte_kept_back"
 
 
 class AccountMoveSend(models.AbstractModel):
@@ -59,7 +60,7 @@ class AccountMoveSend(models.AbstractModel):
 
         being_corrected = moves.filtered(lambda move: move.sudo().dte_document_id.superseded)
         alert(
-            NOT_VALID, "danger", of("rejected") | being_corrected,
+            "cl_dte_not_valid", "danger", of("rejected") | being_corrected,
             self.env._("The SII rejected the document: correct it and confirm it again before it is sent to anybody."),
         )  # fmt: skip
         alert(
@@ -147,15 +148,29 @@ class AccountMoveSend(models.AbstractModel):
         result = super()._hook_invoice_document_before_pdf_report_render(invoice, invoice_data)
         document = invoice.sudo().dte_document_id  # sudo: see _get_alerts
         if document.superseded or document.state == "rejected":
-            invoice_data[NOT_VALID] = True
-            invoice_data["error"] = {
-                "error_title": self.env._("%s is not sent to the customer.", document.display_name),
-                "errors": [document.message],
-            }
-        else:
+            self._dte_keep_back(document, invoice_data, document.message)
+        elif document and not invoice_data.get("error"):
             # Written while the SII decided: the mail takes no paper that is not true any more.
             invoice._dte_drop_stale_pdf()
+            self._dte_keep_back_unprintable(invoice, invoice_data)
         return result
+
+    def _dte_keep_back(self, document, invoice_data, reason):
+        """Send an invoice to nobody and say why, on the screen or on the invoice; the others of a batch go on."""
+        invoice_data[KEPT_BACK] = True
+        invoice_data["error"] = {
+            "error_title": self.env._("%s is not sent to the customer.", document.display_name),
+            "errors": [reason],
+        }
+
+    def _dte_keep_back_unprintable(self, invoice, invoice_data):
+        """Find what cannot be printed before the others are: the papers of a batch are made all at once."""
+        if invoice.invoice_pdf_report_id:
+            return
+        try:
+            invoice._dte_sheet()
+        except UserError as error:
+            self._dte_keep_back(invoice.dte_document_id, invoice_data, str(error))
 
     @api.model
     def _hook_invoice_document_after_pdf_report_render(self, invoice, invoice_data):
@@ -182,8 +197,8 @@ class AccountMoveSend(models.AbstractModel):
 
     @api.model
     def _generate_invoice_fallback_documents(self, invoices_data):
-        # EXTENDS account: whatever else fails is mailed as a pro forma; a document that is not valid is not
-        others = {move: data for move, data in invoices_data.items() if not data.get(NOT_VALID)}
+        # EXTENDS account: whatever else fails is mailed as a pro forma; what is kept back is not
+        others = {move: data for move, data in invoices_data.items() if not data.get(KEPT_BACK)}
         return super()._generate_invoice_fallback_documents(others)
 
     @api.model

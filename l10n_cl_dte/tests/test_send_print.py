@@ -1,11 +1,16 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+import io
 from contextlib import contextmanager
 from unittest.mock import patch
+
+from pypdf import PdfReader
 
 from odoo.exceptions import UserError
 from odoo.tests import HttpCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..libs import timbre
+from ..libs.exceptions import SignatureError
 from ..models.dte_backup import XML_DECLARATION
 from .exchange import ExchangeCommon
 
@@ -228,6 +233,66 @@ class TestSendPrint(SendPrintCommon):
         self.assertNotIn("cl_dte", self.wizard(move).extra_edis or {})
         self.assertIsNone(move._dte_customer_file())
         self.assertEqual(move._dte_portal_values(), {})
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestSentPaper(ExchangeCommon, HttpCase):
+    """The PDF that leaves with the mail, really made; with a server, which gives wkhtmltopdf the styles."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.customer.email = "cliente@cliente.example"
+
+    def in_background(self, moves, author=None):
+        """Let the job send invoices that a user has left to it in the batch window."""
+        author = author or self.dte_user
+        moves.sudo().sending_data = {"author_user_id": author.id, "author_partner_id": author.partner_id.id}
+        job = self.env(user=self.env.ref("base.user_root"), context={"force_report_rendering": True})
+        # In the cursor of the test, which the server needs too while wkhtmltopdf asks it for the styles.
+        self.patch(type(job["ir.cron"]), "_commit_progress", lambda *_args, **_values: 0)
+        with self.mock_smtplib_connection():
+            job["account.move"]._cron_account_move_send()
+
+    def mailed(self, move) -> str:
+        """Return the text of the PDF that went with the mail about an invoice."""
+        [pdf] = [file.raw for file in move.message_ids.attachment_ids if file.mimetype == "application/pdf"]
+        return " ".join(" ".join(page.extract_text().split()) for page in PdfReader(io.BytesIO(pdf)).pages)
+
+    def test_what_cannot_be_printed_stops_no_other(self):
+        damaged, undrawable, good = (self.post() for _ in range(3))
+        self.replace_archive(damaged.sudo().dte_document_id.backup_id, b"<DTE>otra cosa</DTE>")
+        draw = timbre.draw
+
+        def refuse(ted, **sizes):
+            if ted == timbre.ted_of(undrawable._dte_xml()):
+                raise SignatureError("timbre_unprintable")
+            return draw(ted, **sizes)
+
+        self.patch(timbre, "draw", refuse)
+        with mute_logger("odoo.addons.l10n_cl_dte.models.dte_backup"):
+            self.in_background(damaged | undrawable | good)
+        moves = damaged | undrawable | good
+        self.assertEqual(moves.mapped("is_move_sent"), [False, False, True])
+        self.assertEqual(moves.mapped("dte_is_queued"), [False, False, True])
+        self.assertFalse(any(moves.mapped("sending_data")), "they would come first for ever")
+        self.assertIn(f"N° {good.dte_folio}", self.mailed(good))
+        self.assertRegex(damaged.message_ids[0].body, "is not sent to the customer.*cannot be printed.*Restore")
+        self.assertRegex(undrawable.message_ids[0].body, "cannot be printed: its timbre")
+
+    def test_what_cannot_be_printed_is_told_on_the_screen(self):
+        move = self.post()
+        self.replace_archive(move.sudo().dte_document_id.backup_id, b"<DTE>otra cosa</DTE>")
+        wizard = self.env["account.move.send.wizard"].with_context(active_model="account.move", active_ids=move.ids)
+        for allow_fallback_pdf in (False, True):
+            with self.subTest(fallback=allow_fallback_pdf), self.mock_smtplib_connection():
+                if allow_fallback_pdf:
+                    wizard.create({}).action_send_and_print(allow_fallback_pdf=True)
+                else:
+                    with self.assertRaisesRegex(UserError, "cannot be printed"):
+                        wizard.create({}).action_send_and_print()
+                self.assertFalse(self.emails)
+                self.assertFalse(move.is_move_sent)
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
