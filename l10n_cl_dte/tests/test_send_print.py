@@ -105,11 +105,15 @@ class TestSendPrint(SendPrintCommon):
         self.assertNotIn("cl_dte", self.wizard(move).extra_edis or {})
         self.assertFalse(self.alerts(move))
 
-    def test_only_who_may_send_documents_has_the_box(self):
-        clerk = new_test_user(
+    def clerk(self):
+        """Return a user who may invoice and mail invoices, and may not send documents."""
+        return new_test_user(
             self.env(su=True), "print_clerk", "account.group_account_invoice", company_id=self.company.id,
             company_ids=[(6, 0, self.company.ids)],
         )  # fmt: skip
+
+    def test_only_who_may_send_documents_has_the_box(self):
+        clerk = self.clerk()
         send = self.env["account.move.send"]
         move = self.post()
         self.assertTrue(send._is_cl_dte_applicable(move))
@@ -199,6 +203,15 @@ class TestSendPrint(SendPrintCommon):
             self.assertIn(move.dte_document_id.sudo().backup_id.xml_filename, self.attachments(move))
         self.run_job()
         self.assertEqual(set(moves.mapped("dte_status")), {"sent"})
+
+    def test_a_batch_sends_no_document_for_who_may_not(self):
+        moves = self.post() | self.post()
+        batch = self.env["account.move.send.batch.wizard"].with_user(self.clerk())
+        batch.create({"move_ids": [(6, 0, moves.ids)]}).action_send_and_print()
+        with self.mock_smtplib_connection():
+            self.run_job("account.move", "_cron_account_move_send")
+        self.assertTrue(all(moves.mapped("is_move_sent")))
+        self.assertFalse(any(moves.mapped("dte_is_queued")))
 
     def test_a_document_rejected_meanwhile_stays_out_of_the_batch(self):
         good, bad = self.accepted(), self.accepted()
