@@ -25,6 +25,7 @@ class AccountMoveSend(models.AbstractModel):
             document
             and not document.superseded
             and document.state in SENDABLE
+            and document._is_sent_from_here()
             and self._dte_may_send(self._dte_asker(move))
         )
 
@@ -87,7 +88,17 @@ class AccountMoveSend(models.AbstractModel):
             "cl_dte_unclear", "warning", of("no_answer", "unknown"),
             self.env._("The SII has not said what became of the document."),
         )  # fmt: skip
-        left_out = of("to_send", "retry").filtered(
+        stranded = (of(*SENDABLE) - being_corrected).filtered(
+            lambda move: not move.sudo().dte_document_id._is_sent_from_here()
+        )
+        alert(
+            "cl_dte_stranded", "warning", stranded,
+            self.env._(
+                "Issued in another environment or under another RUT than the company has now: the document does not "
+                "leave for the SII."
+            ),
+        )  # fmt: skip
+        left_out = (of("to_send", "retry") - stranded).filtered(
             lambda move: EDI not in (moves_data[move]["extra_edis"] or ()) and not move.sudo().dte_document_id.queued_at
         )
         alert(
@@ -201,14 +212,17 @@ class AccountMoveSend(models.AbstractModel):
     def _call_web_service_before_invoice_pdf_render(self, invoices_data):
         # EXTENDS account: no network here; the document is noted, and the sending job takes it
         result = super()._call_web_service_before_invoice_pdf_render(invoices_data)
-        chosen = [move.id for move, data in invoices_data.items() if EDI in (data["extra_edis"] or ())]
-        # sudo: the check box is only for who may send documents
-        moves = self.env["account.move"].sudo().browse(chosen)
-        documents = moves.filtered(self._is_cl_dte_applicable).dte_document_id
-        if documents:
-            noted = documents._note_asked()
+        # sudo: the box is only for who may send documents
+        chosen = self.env["account.move"].sudo().union(*(m for m, d in invoices_data.items() if EDI in d["extra_edis"]))
+        moves = chosen.filtered(self._is_cl_dte_applicable)
+        if moves:
+            noted = moves.dte_document_id._note_asked()
+            for document in noted:
+                # Who is told when it has left; the system needs no telling.
+                document.queued_by = self._dte_asker(document.move_id).filtered(lambda user: not user._is_superuser())
             noted._make_due()
             noted._wake_jobs()
+            self._dte_keep_back_busy(moves.dte_document_id - noted, invoices_data)
         return result
 
     @api.model
@@ -225,6 +239,15 @@ class AccountMoveSend(models.AbstractModel):
         # sudo: where the XML goes with the invoice, sending the invoice is what asks for it
         self.env["dte.exchange"]._plan_safely(moves.sudo().dte_document_id)
         return result
+
+    def _dte_keep_back_busy(self, documents, invoices_data):
+        """Hand over nothing of which the user thinks that it leaves for the SII; the job tries it again."""
+        busy = documents.filtered(lambda document: not document.is_queued and document.state != "retry")
+        for move, data in invoices_data.items():
+            if move.dte_document_id in busy:
+                reason = self.env._("Somebody else is working on this document. Try again in a moment.")
+                self._dte_keep_back(move.dte_document_id, data, reason)
+                data["error"]["retry"] = True
 
     # -- the XML in the mail --
 

@@ -213,6 +213,71 @@ class TestSendPrint(SendPrintCommon):
         self.assertTrue(all(moves.mapped("is_move_sent")))
         self.assertFalse(any(moves.mapped("dte_is_queued")))
 
+    def test_who_sent_the_invoice_is_told_when_its_document_has_left(self):
+        move, *batch = self.post(), self.post(), self.post()
+        with self.mock_smtplib_connection():
+            self.wizard(move).action_send_and_print()
+        boss = new_test_user(
+            self.env(su=True), "print_boss", "l10n_cl_dte.group_dte_manager", company_id=self.company.id,
+            company_ids=[(6, 0, self.company.ids)],
+        )  # fmt: skip
+        moves = self.env["account.move"].union(*batch)
+        wizard = self.env["account.move.send.batch.wizard"].with_user(boss).create({"move_ids": [(6, 0, moves.ids)]})
+        wizard.action_send_and_print()
+        with self.mock_smtplib_connection():
+            self.run_job("account.move", "_cron_account_move_send")
+        self.assertEqual(move.dte_document_id.sudo().queued_by, self.dte_user)
+        self.assertEqual(moves.dte_document_id.sudo().queued_by, boss)
+        system = self.post()
+        with self.mock_smtplib_connection():
+            self.env(user=self.env.ref("base.user_root"))["account.move.send"]._generate_and_send_invoices(system)
+        self.assertTrue(system.dte_is_queued)
+        self.assertFalse(system.dte_document_id.sudo().queued_by)
+
+    def lock(self, busy):
+        """Let somebody else work on some documents."""
+        documents = self.registry["dte.document"]
+        lock = documents.try_lock_for_update
+        patcher = patch.object(
+            documents, "try_lock_for_update",
+            lambda found, **options: lock(found.browse([each for each in found.ids if each not in busy.ids])),
+        )  # fmt: skip
+        patcher.start()
+        self.addCleanup(patcher.stop)
+        return patcher
+
+    def test_what_somebody_else_works_on_is_not_handed_over(self):
+        move = self.post()
+        self.lock(move.dte_document_id)
+        with self.mock_smtplib_connection(), self.assertRaisesRegex(UserError, "Somebody else is working on"):
+            self.wizard(move).action_send_and_print()
+        self.assertFalse(move.is_move_sent)
+
+    def test_a_batch_comes_back_to_what_somebody_else_works_on(self):
+        busy, waiting, free = self.post(), self.post(), self.post()
+        waiting.dte_document_id.sudo().queued_at = "2026-01-01"
+        moves = busy | waiting | free
+        moves.sudo().sending_data = {
+            "author_user_id": self.dte_user.id, "author_partner_id": self.dte_user.partner_id.id
+        }  # fmt: skip
+        lock = self.lock((busy | waiting).dte_document_id)
+        for sent in (False, True):
+            with self.mock_smtplib_connection():
+                self.run_job("account.move", "_cron_account_move_send")
+            self.assertEqual(moves.mapped("is_move_sent"), [sent, True, True], "what is queued leaves by itself")
+            self.assertEqual(moves.mapped("dte_is_queued"), [sent, True, True])
+            self.assertEqual(bool(busy.sending_data), not sent)
+            if not sent:
+                lock.stop()
+
+    def test_a_document_that_does_not_leave_from_here_is_told(self):
+        move = self.post()
+        self.company.sudo().vat = "76543210-3"
+        self.assertNotIn("cl_dte", self.wizard(move).extra_edis or {})
+        alerts = self.alerts(move)
+        self.assertIn("cl_dte_stranded", alerts)
+        self.assertNotIn("cl_dte_left_out", alerts, "there is no box to tick")
+
     def test_a_document_rejected_meanwhile_stays_out_of_the_batch(self):
         good, bad = self.accepted(), self.accepted()
         (good | bad).sudo().sending_data = {
