@@ -48,7 +48,7 @@ MARKS = {
     "unknown": print_words.UNCONFIRMED,
     "rejected": print_words.REJECTED,
 }
-VOID_MARKS = (print_words.REJECTED, print_words.SUPERSEDED, print_words.IN_CORRECTION)
+VOID_MARKS = (print_words.REJECTED, print_words.REFUSED, print_words.SUPERSEDED, print_words.IN_CORRECTION)
 
 
 class AccountMove(models.Model):
@@ -136,6 +136,8 @@ class AccountMove(models.Model):
             return print_words.NOT_VALID
         if document.superseded:
             return print_words.IN_CORRECTION if self.state == "draft" else print_words.SUPERSEDED
+        if document.state == "failed" and document._is_refused():
+            return print_words.REFUSED
         return MARKS.get(document.state, "")
 
     def _dte_print_timbre(self, document, ted: bytes, paper: str) -> dict:

@@ -25,6 +25,7 @@ class AccountMoveSend(models.AbstractModel):
             document
             and not document.superseded
             and document.state in SENDABLE
+            and not document._is_refused()
             and document._is_sent_from_here()
             and self._dte_may_send(self._dte_asker(move))
         )
@@ -50,6 +51,12 @@ class AccountMoveSend(models.AbstractModel):
             "help": self.env._("Send the signed document to the SII; it leaves by itself within minutes."),
         }
         return edis
+
+    @api.model
+    def _get_default_extra_edis(self, move) -> set:
+        # EXTENDS account: what failed or was given up leaves again when a person wants it, not by the way
+        edis = super()._get_default_extra_edis(move)
+        return edis - {EDI} if move.sudo().dte_document_id.state == "failed" else edis
 
     # -- what is missing --
 
@@ -80,8 +87,13 @@ class AccountMoveSend(models.AbstractModel):
             "cl_dte_not_valid", "danger", of("rejected") | being_corrected,
             self.env._("The SII rejected the document: correct it and confirm it again before it is sent to anybody."),
         )  # fmt: skip
+        refused = of("failed").filtered(lambda move: move.sudo().dte_document_id._is_refused()) - being_corrected
         alert(
-            "cl_dte_failed", "warning", of("failed") - being_corrected,
+            "cl_dte_refused", "danger", refused,
+            self.env._("The SII does not take the document as it is: correct it before it is sent to anybody."),
+        )  # fmt: skip
+        alert(
+            "cl_dte_failed", "warning", of("failed") - being_corrected - refused,
             self.env._("The document could not be sent to the SII. Look at the reason before it is sent again."),
         )  # fmt: skip
         alert(
@@ -174,7 +186,7 @@ class AccountMoveSend(models.AbstractModel):
         # EXTENDS account: alerts are not asked again when a batch leaves in the background
         result = super()._hook_invoice_document_before_pdf_report_render(invoice, invoice_data)
         document = invoice.sudo().dte_document_id  # sudo: see _get_alerts
-        if document.superseded or document.state == "rejected":
+        if document.superseded or (document and document._is_refused()):
             self._dte_keep_back(document, invoice_data, document.message)
         elif document and not invoice_data.get("error"):
             # Written while the SII decided: the mail takes no paper that is not true any more.
@@ -212,8 +224,10 @@ class AccountMoveSend(models.AbstractModel):
     def _call_web_service_before_invoice_pdf_render(self, invoices_data):
         # EXTENDS account: no network here; the document is noted, and the sending job takes it
         result = super()._call_web_service_before_invoice_pdf_render(invoices_data)
-        # sudo: the box is only for who may send documents
-        chosen = self.env["account.move"].sudo().union(*(m for m, d in invoices_data.items() if EDI in d["extra_edis"]))
+        # sudo: the check box is only for who may send documents
+        chosen = self.env["account.move"].sudo().union(
+            *(move for move, data in invoices_data.items() if EDI in data["extra_edis"])
+        )  # fmt: skip
         moves = chosen.filtered(self._is_cl_dte_applicable)
         if moves:
             noted = moves.dte_document_id._note_asked()

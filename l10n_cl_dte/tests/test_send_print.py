@@ -185,6 +185,43 @@ class TestSendPrint(SendPrintCommon):
                 move.dte_document_id.sudo()._set_state(state)
                 self.assertIn(code, self.alerts(move))
 
+    def test_what_the_sii_does_not_take_goes_to_nobody(self):
+        move, other = self.post(), self.post()
+        for document in (move | other).dte_document_id.sudo():
+            document._set_state("failed", "sii_upload_refused", error_type="validation")
+        for moves in (move, move | other):
+            self.assertEqual(self.alerts(moves)["cl_dte_refused"]["level"], "danger")
+        self.assertNotIn("cl_dte", self.wizard(move).extra_edi_checkboxes or {})
+        with self.assertRaisesRegex(UserError, "correct it"):
+            self.wizard(move).action_send_and_print()
+        move.sudo().sending_data = {
+            "author_user_id": self.dte_user.id, "author_partner_id": self.dte_user.partner_id.id
+        }  # fmt: skip
+        with self.mock_smtplib_connection():
+            self.run_job("account.move", "_cron_account_move_send")
+        self.assertEqual((move.is_move_sent, move.dte_status), (False, "failed"))
+
+    def test_what_failed_leaves_again_only_when_a_person_ticks_the_box(self):
+        line, given_up, other = self.post(), self.post(), self.post()
+        line.dte_document_id.sudo()._set_state("failed", "sii_unreachable", error_type="connection")
+        # The type of error of a split envelope is left over.
+        given_up.dte_document_id.sudo()._set_state("to_send", error_type="validation")
+        given_up.dte_document_id.sudo()._give_up()
+        for move in (line, given_up):
+            with self.subTest(code=move.dte_document_id.message_code), self.mock_smtplib_connection():
+                box = self.wizard(move).extra_edi_checkboxes["cl_dte"]
+                self.assertFalse(box["checked"])
+                self.assertFalse(self.wizard(move).extra_edis)
+                self.wizard(move).action_send_and_print()
+                self.assertEqual((move.is_move_sent, move.dte_status), (True, "failed"))
+        batch = self.env["account.move.send.batch.wizard"].create({"move_ids": [(6, 0, (line | other).ids)]})
+        self.assertEqual(batch.summary_data["cl_dte"]["count"], 1)
+        wizard = self.wizard(line)
+        wizard.extra_edi_checkboxes = {"cl_dte": {**wizard.extra_edi_checkboxes["cl_dte"], "checked": True}}
+        with self.mock_smtplib_connection():
+            wizard.action_send_and_print()
+        self.assertTrue(line.dte_is_queued)
+
     def test_a_pause_is_told(self):
         move = self.post()
         self.env["dte.pause"].sudo()._begin(self.company.sudo(), "simulator", "sii_upload_refused", {})
@@ -443,3 +480,17 @@ class TestPortal(SendPrintCommon, HttpCase):
             self.move.dte_document_id.sudo()._set_state(state)
             self.assertIn(words, self.move._dte_portal_values()["text"])
             self.assertIn("without tax validity", self.move._dte_portal_values()["text"])
+
+    def test_paper_and_portal_say_the_same_of_what_failed(self):
+        document = self.move.dte_document_id.sudo()
+        for error, words, mark, offered in (
+            ("connection", "has not validated", "PENDIENTE DE ENV", True),
+            ("certificate", "has not validated", "PENDIENTE DE ENV", True),
+            ("validation", "Not valid", "DEBE CORREGIRSE", False),
+        ):
+            with self.subTest(error=error):
+                document._set_state("failed", error_type=error)
+                shown, sheet = self.move._dte_portal_values(), self.move._dte_sheet()
+                self.assertIn(words, shown["text"])
+                self.assertIn(mark, sheet["mark"])
+                self.assertEqual((shown["has_xml"], sheet["void"]), (offered, not offered))
