@@ -38,7 +38,8 @@ ROLL_MM = 122.0
 ROLL_RECEIPT_MM = 55.0
 ROLL_ROW_MM = 3.6
 
-# States in which the SII has not said, or cannot have said, that it has the document.
+# States in which the SII has not said, or cannot have said, that it has the document. What leaves by itself has none:
+# the paper is made in the moment in which the invoice is sent, and would say for ever what held for minutes.
 MARKS = {
     "to_send": print_words.NOT_SENT,
     "retry": print_words.NOT_SENT,
@@ -138,7 +139,7 @@ class AccountMove(models.Model):
             return print_words.IN_CORRECTION if self.state == "draft" else print_words.SUPERSEDED
         if document.state == "failed" and document._is_refused():
             return print_words.REFUSED
-        return MARKS.get(document.state, "")
+        return "" if document._leaves_by_itself() else MARKS.get(document.state, "")
 
     def _dte_print_timbre(self, document, ted: bytes, paper: str) -> dict:
         width, height = TIMBRE_SIZES[paper]

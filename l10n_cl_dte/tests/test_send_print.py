@@ -9,7 +9,7 @@ from odoo.exceptions import UserError
 from odoo.tests import HttpCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
-from ..libs import timbre
+from ..libs import print_words, timbre
 from ..libs.exceptions import SignatureError
 from ..models.dte_backup import XML_DECLARATION
 from .exchange import ExchangeCommon
@@ -359,6 +359,14 @@ class TestSentPaper(ExchangeCommon, HttpCase):
         super().setUpClass()
         cls.customer.email = "cliente@cliente.example"
 
+    @contextmanager
+    def committing(self):
+        # OVERRIDE DteCommon: cursors of a test with a server are the test's own already
+        self.env.flush_all()
+        with self.registry.cursor() as cr:
+            yield self.env(cr=cr)
+        self.env.invalidate_all()
+
     def in_background(self, moves, author=None):
         """Let the job send invoices that a user has left to it in the batch window."""
         author = author or self.dte_user
@@ -370,9 +378,40 @@ class TestSentPaper(ExchangeCommon, HttpCase):
             job["account.move"]._cron_account_move_send()
 
     def mailed(self, move) -> str:
-        """Return the text of the PDF that went with the mail about an invoice."""
-        [pdf] = [file.raw for file in move.message_ids.attachment_ids if file.mimetype == "application/pdf"]
+        """Return the text of the PDF that went with the last mail about an invoice."""
+        files = move.message_ids.attachment_ids.filtered(lambda file: file.mimetype == "application/pdf")
+        pdf = files.sorted("id")[-1].raw
         return " ".join(" ".join(page.extract_text().split()) for page in PdfReader(io.BytesIO(pdf)).pages)
+
+    def send_now(self, move, **settings):
+        """Press Send; return the text of the PDF that was mailed."""
+        send = self.env["account.move.send"].with_context(force_report_rendering=True)
+        with self.mock_smtplib_connection():
+            send._generate_and_send_invoices(move.with_env(send.env), sending_methods=["email"], **settings)
+        return self.mailed(move)
+
+    def test_the_paper_of_what_leaves_now_says_nothing_of_waiting(self):
+        move = self.post()
+        self.assertNotIn("PENDIENTE", self.send_now(move))
+        self.assertTrue(move.dte_is_queued)
+        file = move.invoice_pdf_report_id
+        self.run_job()
+        self.assertEqual((move.dte_status, move.invoice_pdf_report_id), ("sent", file), "it says what it said")
+
+    def test_the_paper_of_what_nobody_asked_to_send_says_so(self):
+        move = self.post()
+        self.assertIn("PENDIENTE DE ENV", self.send_now(move, extra_edis=[]))
+        self.assertNotIn("PENDIENTE", self.send_now(move))
+
+    def test_the_kept_paper_goes_when_the_document_is_held(self):
+        move = self.post()
+        self.send_now(move)
+        contingency = self.env["dte.contingency"].sudo()
+        contingency.create({"company_id": self.company.id, "environment": "simulator"})._begin("manual")
+        self.run_job()
+        self.assertEqual(move.dte_status, "contingency")
+        self.assertFalse(move.invoice_pdf_report_id)
+        self.assertEqual(move._dte_sheet()["mark"], print_words.CONTINGENCY)
 
     def test_what_cannot_be_printed_stops_no_other(self):
         damaged, undrawable, good = (self.post() for _ in range(3))
