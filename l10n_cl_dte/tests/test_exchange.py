@@ -154,6 +154,16 @@ class TestExchangeOut(ExchangeCommon):
         row.with_user(self.dte_user).action_send_again()
         self.assertEqual((len(self.deliver()), row.state), (1, "sent"))
 
+    def test_send_again_does_not_wait_for_the_next_attempt(self):
+        move = self.accepted()
+        row = self.rows(move)
+        with patch.object(type(self.env["mail.mail"]), "send", side_effect=OSError("down")):
+            self.run_job("dte.exchange", "_cron_send")
+        self.assertEqual((row.state, bool(row.retry_at)), ("to_send", True))
+        row.with_user(self.dte_user).action_send_again()
+        self.assertEqual(row.failures, 0)
+        self.assertEqual((len(self.deliver()), row.state), (1, "sent"))
+
     def test_send_again_waits_for_the_mail_that_may_yet_leave(self):
         row = self.give_up(self.accepted(), cancel=False)
         mail = row.mail_id
