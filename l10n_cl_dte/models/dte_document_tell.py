@@ -6,6 +6,8 @@ A document with `told` False still needs it; whoever finds such a document may d
 
 import logging
 
+from markupsafe import Markup
+
 from odoo import api, models
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
@@ -100,8 +102,8 @@ class DteDocument(models.Model):
                 labels = dict(own._fields["state"]._description_selection(own.env))
                 # quick update: many documents fail together, and the alert about them is one mail
                 move.with_context(mail_activity_quick_update=True).activity_schedule(
-                    _ACTIVITY, summary=f"{own.display_name}: {labels[self.state]}", note=own._explain(),
-                    user_id=responsible.id,
+                    _ACTIVITY, summary=f"{own.display_name}: {labels[self.state]}",
+                    note=Markup("<p>%s</p>") % own._explain(), user_id=responsible.id,
                 )  # fmt: skip
         else:
             move.activity_unlink([_ACTIVITY])

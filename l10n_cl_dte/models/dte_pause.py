@@ -1,4 +1,6 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+from markupsafe import Markup
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError
 
@@ -95,7 +97,7 @@ class DtePause(models.Model):
                 partner.activity_schedule(
                     _ACTIVITY,
                     summary=env._("Electronic documents: sending is paused"),
-                    note=pause.with_env(env).message,
+                    note=Markup("<p>%s</p>") % pause.with_env(env).message,
                     user_id=responsible.id,
                 )
             pause.told = True
