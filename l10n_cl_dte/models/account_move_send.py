@@ -9,6 +9,8 @@ from .dte_document import SENDABLE
 EDI = "cl_dte"
 # Key in what is collected for an invoice that goes to nobody: its error ends the sending on every path.
 KEPT_BACK = "cl_dte_kept_back"
+# The paper that was kept before: it is among the files of the mail, which were chosen when it was still true.
+KEPT_PDF = "cl_dte_kept_pdf"
 
 
 class AccountMoveSend(models.AbstractModel):
@@ -27,20 +29,20 @@ class AccountMoveSend(models.AbstractModel):
             and document.state in SENDABLE
             and not document._is_refused()
             and document._is_sent_from_here()
-            and self._dte_may_send(self._dte_asker(move))
+            and self._dte_may_send(move)
         )
 
     @api.model
-    def _dte_asker(self, move):
-        """Return the user in whose name an invoice is sent: in the background, who left it to the job."""
-        author_id = self.env.su and (move.sending_data or {}).get("author_user_id")
-        return self.env["res.users"].browse(author_id).exists() if author_id else self.env.user
+    def _dte_may_send(self, move) -> bool:
+        """Tell whether the user may send documents, and in the background who left the invoice to the job."""
+        author = self._dte_author(move)
+        users = author if self.env.su else author | self.env.user
+        return all(user.has_group("l10n_cl_dte.group_dte_user") for user in users)
 
     @api.model
-    def _dte_may_send(self, asker) -> bool:
-        # Code that sends in nobody's name may do what the system may.
-        by_system = self.env.su and asker == self.env.user
-        return by_system or (bool(asker) and asker.has_group("l10n_cl_dte.group_dte_user"))
+    def _dte_author(self, move):
+        """Return the user who left an invoice to the job that sends in the background, none if nobody did."""
+        return self.env["res.users"].browse((move.sending_data or {}).get("author_user_id")).exists()
 
     def _get_all_extra_edis(self) -> dict:
         # EXTENDS account
@@ -188,7 +190,8 @@ class AccountMoveSend(models.AbstractModel):
         document = invoice.sudo().dte_document_id  # sudo: see _get_alerts
         if document.superseded or (document and document._is_refused()):
             self._dte_keep_back(document, invoice_data, document.message)
-        elif document and not invoice_data.get("error"):
+        elif document:
+            invoice_data[KEPT_PDF] = invoice.invoice_pdf_report_id.id
             # Written while the SII decided: the mail takes no paper that is not true any more.
             invoice._dte_drop_stale_pdf()
             self._dte_keep_back_unprintable(invoice, invoice_data)
@@ -203,8 +206,11 @@ class AccountMoveSend(models.AbstractModel):
         }
 
     def _dte_keep_back_unprintable(self, invoice, invoice_data):
-        """Find what cannot be printed before the others are: the papers of a batch are made all at once."""
-        if invoice.invoice_pdf_report_id:
+        """Find what cannot be printed before the others are: the papers of a batch are made all at once.
+
+        A kept paper is as good as a new one, unless it says that the document waits, which now leaves.
+        """
+        if invoice.invoice_pdf_report_id and EDI not in invoice_data["extra_edis"]:
             return
         try:
             invoice._dte_sheet()
@@ -218,6 +224,9 @@ class AccountMoveSend(models.AbstractModel):
         document = invoice.sudo().dte_document_id  # sudo: see _get_alerts
         if document and invoice_data.get("pdf_attachment_values"):
             invoice_data["pdf_attachment_values"]["description"] = invoice._dte_print_mark(document)
+            files = invoice_data.get("mail_attachments_widget") or []
+            old = str(invoice_data.get(KEPT_PDF))
+            invoice_data["mail_attachments_widget"] = [file for file in files if str(file["id"]) != old]
         return result
 
     @api.model
@@ -232,8 +241,9 @@ class AccountMoveSend(models.AbstractModel):
         if moves:
             noted = moves.dte_document_id._note_asked()
             for document in noted:
-                # Who is told when it has left; the system needs no telling.
-                document.queued_by = self._dte_asker(document.move_id).filtered(lambda user: not user._is_superuser())
+                asker = self._dte_author(document.move_id) or self.env.user
+                # The system needs no telling.
+                document.queued_by = asker.filtered(lambda user: user._is_internal() and not user._is_superuser())
             noted._make_due()
             noted._wake_jobs()
             self._dte_keep_back_busy(moves.dte_document_id - noted, invoices_data)

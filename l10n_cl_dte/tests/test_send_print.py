@@ -378,9 +378,9 @@ class TestSentPaper(ExchangeCommon, HttpCase):
             job["account.move"]._cron_account_move_send()
 
     def mailed(self, move) -> str:
-        """Return the text of the PDF that went with the last mail about an invoice."""
-        files = move.message_ids.attachment_ids.filtered(lambda file: file.mimetype == "application/pdf")
-        pdf = files.sorted("id")[-1].raw
+        """Return the text of the only PDF that went with the last mail about an invoice."""
+        files = move.message_ids.sorted("id").filtered("attachment_ids")[-1].attachment_ids
+        [pdf] = [file.raw for file in files if file.mimetype == "application/pdf"]
         return " ".join(" ".join(page.extract_text().split()) for page in PdfReader(io.BytesIO(pdf)).pages)
 
     def send_now(self, move, **settings):
@@ -433,6 +433,15 @@ class TestSentPaper(ExchangeCommon, HttpCase):
         self.assertIn(f"N° {good.dte_folio}", self.mailed(good))
         self.assertRegex(damaged.message_ids[0].body, "is not sent to the customer.*cannot be printed.*Restore")
         self.assertRegex(undrawable.message_ids[0].body, "cannot be printed: its timbre")
+
+    def test_what_cannot_be_printed_anew_stops_no_other(self):
+        damaged, good = self.post(), self.post()
+        self.send_now(damaged, extra_edis=[])
+        self.assertTrue(damaged.invoice_pdf_report_id)
+        self.replace_archive(damaged.sudo().dte_document_id.backup_id, b"<DTE>otra cosa</DTE>")
+        with mute_logger("odoo.addons.l10n_cl_dte.models.dte_backup"):
+            self.in_background(damaged | good)
+        self.assertEqual((damaged.dte_is_queued, good.dte_is_queued, good.is_move_sent), (False, True, True))
 
     def test_what_cannot_be_printed_is_told_on_the_screen(self):
         move = self.post()
