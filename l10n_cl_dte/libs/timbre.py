@@ -3,9 +3,9 @@
 
 The symbol is made by zxing-cpp, in half a millisecond; pdf417gen needs forty times as long. Both write text, numbers
 and bytes in the mode that takes least room, which the SII's reader accepts, and neither can be told to use bytes only.
-zxing-cpp must be given text: for `bytes` it announces them with an ECI, which the SII's symbols do not have. ISO-8859-1
-is what a PDF417 symbol holds without announcing anything, so the text of the timbre comes out as the very bytes that
-went in; a character that is in no ISO-8859-1 table would bring the ECI back, and is refused.
+The SII's symbols announce no table (ECI): a PDF417 symbol holds ISO-8859-1 without that. For `bytes` zxing-cpp says
+that they are binary unless it is told that the table is unknown. Given text it would announce one for the bytes 0x80 to
+0x9F, which no ISO-8859-1 table has and the name in a CAF may, if it was typed in Windows.
 Source: Manual de muestras impresas v4.0, section 1.5; Instructivo técnico de emisión (PDF417, error correction 5).
 """
 
@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import zxingcpp
 
 from .exceptions import SignatureError
-from .text import ENCODING
 from .xml_verifier import cut_elements
 
 ERROR_CORRECTION = "5"
@@ -39,8 +38,6 @@ _CORRECTION_WORDS = 64
 _PIXELS = 2
 
 _BETWEEN_TAGS = re.compile(rb">\s+<")
-# ISO-8859-1 has no characters there, so the symbol would have to announce another table.
-_UNASSIGNED = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 _TO_DIGITS = bytes(48 if level < 128 else 49 for level in range(256))
 _WIDENED = [int("".join(bit * _PIXELS for bit in f"{byte:08b}"), 2).to_bytes(_PIXELS, "big") for byte in range(256)]
@@ -74,16 +71,13 @@ def draw(ted: bytes, *, width: float = 72.0, max_height: float = 30.0) -> Timbre
     :param ted: flattened, ISO-8859-1, see :func:`ted_of`
     :param width: millimetres on paper, 50 to 90
     :param max_height: millimetres, 25 to 40; of the shapes that fit, the highest is taken, which has the widest modules
-    :raises SignatureError: `timbre_unprintable` when it holds characters that ISO-8859-1 does not have, or is too long
+    :raises SignatureError: `timbre_unprintable` when it is too long
     """
     if not MIN_WIDTH <= width <= MAX_WIDTH or not 1.25 * MIN_HEIGHT <= max_height <= MAX_HEIGHT:
         raise ValueError("the timbre is 5 to 9 cm wide and 2 to 4 cm high")
-    if _UNASSIGNED.search(ted):
-        raise SignatureError("timbre_unprintable")
-    text = ted.decode(ENCODING)
     columns = _guess_columns(len(ted), width, max_height)
     while columns <= _MAX_COLUMNS:
-        image = _encode(text, columns)
+        image = _encode(ted, columns)
         height = _height(columns, image.shape[0] // _ROW_MODULES, width)
         if MIN_HEIGHT <= height <= max_height or (height < MIN_HEIGHT and columns == 1):
             return Timbre(_png(image), width, height, ted)
@@ -91,11 +85,11 @@ def draw(ted: bytes, *, width: float = 72.0, max_height: float = 30.0) -> Timbre
     raise SignatureError("timbre_unprintable")
 
 
-def _encode(text: str, columns: int):
+def _encode(ted: bytes, columns: int):
     """Return the symbol as a grey image of one pixel a module."""
     try:
         symbol = zxingcpp.create_barcode(
-            text, zxingcpp.BarcodeFormat.PDF417, ec_level=ERROR_CORRECTION, columns=columns
+            ted, zxingcpp.BarcodeFormat.PDF417, eci="Unknown", ec_level=ERROR_CORRECTION, columns=columns
         )
     except ValueError as error:
         raise SignatureError("timbre_unprintable") from error

@@ -5,8 +5,8 @@ from odoo import models
 
 from .dte_exchange import VALID
 
-# What an invoice page may offer: not what the SII rejected, nor what is being put right.
-SHOWN = (*VALID, "to_send", "contingency", "sending", "sent", "no_answer", "unknown", "retry")
+# What an invoice page may offer, unless the SII refuses it or it is being put right.
+SHOWN = (*VALID, "to_send", "contingency", "sending", "sent", "no_answer", "unknown", "retry", "failed")
 
 
 class AccountMove(models.Model):
@@ -22,7 +22,7 @@ class AccountMove(models.Model):
         document = self.sudo().dte_document_id
         if not document or self.state != "posted":
             return {}
-        if document.superseded or document.state not in SHOWN:
+        if not self._dte_offers(document):
             text, colour = self.env._("Not valid: ask us for the corrected document."), "danger"
         elif document.state in VALID:
             text, colour = self.env._("Accepted by the SII."), "success"
@@ -45,7 +45,11 @@ class AccountMove(models.Model):
         self.ensure_one()
         # sudo: the caller has checked that the invoice may be seen
         document = self.sudo().dte_document_id
-        if not document or self.state != "posted" or document.superseded or document.state not in SHOWN:
+        if not document or self.state != "posted" or not self._dte_offers(document):
             return None
         content = document._file_content()
         return (document.backup_id.xml_filename, content) if content else None
+
+    def _dte_offers(self, document) -> bool:
+        """Tell whether a document may be handed to the customer."""
+        return document.state in SHOWN and not document.superseded and not document._is_refused()

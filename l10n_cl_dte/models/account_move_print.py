@@ -12,7 +12,7 @@ from odoo.exceptions import UserError
 
 from ..libs import dte as dte_lib
 from ..libs import print_words, printable, timbre, xml_reader
-from ..libs.exceptions import DocumentError, SignatureError
+from ..libs.exceptions import DteError, SignatureError
 from ..libs.taxes import TAX_KINDS
 
 TEMPLATE = "l10n_cl_dte.report_invoice_document"
@@ -38,7 +38,8 @@ ROLL_MM = 122.0
 ROLL_RECEIPT_MM = 55.0
 ROLL_ROW_MM = 3.6
 
-# States in which the SII has not said, or cannot have said, that it has the document.
+# States in which the SII has not said, or cannot have said, that it has the document. What leaves by itself has none:
+# the paper is made in the moment in which the invoice is sent, and would say for ever what held for minutes.
 MARKS = {
     "to_send": print_words.NOT_SENT,
     "retry": print_words.NOT_SENT,
@@ -48,7 +49,7 @@ MARKS = {
     "unknown": print_words.UNCONFIRMED,
     "rejected": print_words.REJECTED,
 }
-VOID_MARKS = (print_words.REJECTED, print_words.SUPERSEDED, print_words.IN_CORRECTION)
+VOID_MARKS = (print_words.REJECTED, print_words.REFUSED, print_words.SUPERSEDED, print_words.IN_CORRECTION)
 
 
 class AccountMove(models.Model):
@@ -78,7 +79,7 @@ class AccountMove(models.Model):
         """Return everything that the template places, None for a draft that cannot be shown as a document yet.
 
         :param paper: "letter" or "roll", as the company prints by default when left out
-        :raises UserError: when no copy of the signed document is intact
+        :raises UserError: when no copy of the signed document is intact, or its timbre cannot be drawn
         """
         self.ensure_one()
         paper = paper or self._dte_default_paper()
@@ -99,7 +100,7 @@ class AccountMove(models.Model):
             "mark": self._dte_print_mark(document),
             "simulated": bool(document) and document.environment == "simulator",
             "words": print_words,
-            "timbre": self._dte_print_timbre(read.ted, paper) if document else None,
+            "timbre": self._dte_print_timbre(document, read.ted, paper) if document else None,
             "resolution": self._dte_print_resolution(document) if document else "",
             "copies": [],
         }
@@ -112,7 +113,7 @@ class AccountMove(models.Model):
     def _dte_read_archive(self, document) -> xml_reader.ReadDte:
         try:
             return xml_reader.read(document._checked_xml())
-        except (DocumentError, SignatureError) as error:
+        except DteError as error:
             raise UserError(
                 self.env._(
                     "%s cannot be printed: no copy of the signed document in the archive is intact. Restore it in "
@@ -136,11 +137,22 @@ class AccountMove(models.Model):
             return print_words.NOT_VALID
         if document.superseded:
             return print_words.IN_CORRECTION if self.state == "draft" else print_words.SUPERSEDED
-        return MARKS.get(document.state, "")
+        if document.state == "failed" and document._is_refused():
+            return print_words.REFUSED
+        return "" if document._leaves_by_itself() else MARKS.get(document.state, "")
 
-    def _dte_print_timbre(self, ted: bytes, paper: str) -> dict:
+    def _dte_print_timbre(self, document, ted: bytes, paper: str) -> dict:
         width, height = TIMBRE_SIZES[paper]
-        drawn = timbre.draw(ted, width=width, max_height=height)
+        try:
+            drawn = timbre.draw(ted, width=width, max_height=height)
+        except SignatureError as error:
+            raise UserError(
+                self.env._(
+                    "%s cannot be printed: its timbre does not fit into the symbol that the SII prescribes. Hand over "
+                    "the XML instead.",
+                    document.display_name,
+                )
+            ) from error
         source = f"data:image/png;base64,{base64.b64encode(drawn.png).decode()}"
         return {"source": source, "width": round(drawn.width, 2), "height": round(drawn.height, 2)}
 

@@ -364,6 +364,15 @@ class DteDocument(models.Model):
         self.check_access("read")
         return self.backup_id.action_download_xml()
 
+    def _is_refused(self) -> bool:
+        """Tell whether the SII does not take the document as it is: it is worth nothing until it is corrected.
+
+        What failed because the SII could not be reached, or was given up before it left, is still to be sent.
+        """
+        self.ensure_one()
+        failed = self.state == "failed" and self.error_type == "validation" and self.message_code != "given_up"
+        return failed or self.state == "rejected"
+
     def _xml(self) -> bytes:
         """Return the signed bytes from the first copy of the archive that is intact, ISO-8859-1, b"" when none is."""
         self.ensure_one()

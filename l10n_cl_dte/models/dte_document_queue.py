@@ -27,6 +27,17 @@ class DteDocument(models.Model):
         for document in self:
             document.is_queued = document.state == "to_send" and bool(document.queued_at)
 
+    def _leaves_by_itself(self) -> bool:
+        """Tell whether the job takes it within minutes: somebody asked for it, and nothing keeps it back."""
+        self.ensure_one()
+        return (
+            self.is_queued
+            and self._is_sent_from_here()
+            and not self._waiting_for()
+            and not self.env["dte.contingency"]._is_on(self.company_id)
+            and not self.env["dte.pause"]._is_paused(self.company_id, self.environment)
+        )
+
     def action_send_async(self):
         """Note that these shall leave and return at once; the job sends them and tells the user. Commits."""
         if not self.env.user.has_group("l10n_cl_dte.group_dte_user"):
@@ -138,6 +149,7 @@ class DteDocument(models.Model):
             )
             locked = waiting.try_lock_for_update()
             locked.queued_at = fields.Datetime.now()
+            locked.move_id._dte_drop_stale_pdf()
             # What somebody is just working on is looked at again by the next run, not tomorrow.
             if locked == waiting:
                 company.dte_sent_on = now.date()

@@ -107,6 +107,7 @@ class DteDocument(models.Model):
         failed = fresh.filtered(lambda document: document.state == "failed")
         failed._set_state("to_send", failures=0, retry_at=False)
         fresh.queued_at = fields.Datetime.now()
+        fresh.move_id._dte_drop_stale_pdf()
         return noted
 
     def _make_due(self):

@@ -149,8 +149,11 @@ class DteExchange(models.Model):
         }
 
     def _begin_again(self):
-        rows = self.try_lock_for_update().filtered(lambda row: row.state != "to_send")
-        for row in rows:
+        rows = self.try_lock_for_update()
+        waiting = rows.filtered(lambda row: row.state == "to_send")
+        # Not only when its next attempt is due: a person wants it now.
+        waiting.write({"failures": 0, "retry_at": False})
+        for row in rows - waiting:
             # Odoo's own job may have delivered what this one had given up.
             if row.problem_code == "mail_failed" and row.mail_id.state == "sent":
                 row._note_sent()

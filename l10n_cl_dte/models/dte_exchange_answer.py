@@ -2,6 +2,8 @@
 import hashlib
 from datetime import timezone
 
+from markupsafe import Markup
+
 from odoo import api, fields, models
 
 from ..const import SANTIAGO
@@ -127,8 +129,8 @@ class DteExchangeAnswer(models.Model):
                 responsible = self.company_id._dte_responsible()
                 own = self.with_context(lang=responsible.lang)
                 move.with_context(mail_activity_quick_update=not by_mail).activity_schedule(
-                    _ACTIVITY, summary=own.env._("The customer rejects %s", own.document_id.display_name), note=text,
-                    user_id=responsible.id,
+                    _ACTIVITY, summary=own.env._("The customer rejects %s", own.document_id.display_name),
+                    note=Markup("<p>%s</p>") % text, user_id=responsible.id,
                 )  # fmt: skip
                 return True
         elif self.kind == exchange_lib.RESULT:

@@ -154,6 +154,16 @@ class TestExchangeOut(ExchangeCommon):
         row.with_user(self.dte_user).action_send_again()
         self.assertEqual((len(self.deliver()), row.state), (1, "sent"))
 
+    def test_send_again_does_not_wait_for_the_next_attempt(self):
+        move = self.accepted()
+        row = self.rows(move)
+        with patch.object(type(self.env["mail.mail"]), "send", side_effect=OSError("down")):
+            self.run_job("dte.exchange", "_cron_send")
+        self.assertEqual((row.state, bool(row.retry_at)), ("to_send", True))
+        row.with_user(self.dte_user).action_send_again()
+        self.assertEqual(row.failures, 0)
+        self.assertEqual((len(self.deliver()), row.state), (1, "sent"))
+
     def test_send_again_waits_for_the_mail_that_may_yet_leave(self):
         row = self.give_up(self.accepted(), cancel=False)
         mail = row.mail_id
@@ -313,9 +323,16 @@ class TestExchangeIn(ExchangeCommon):
         self.assertEqual(self.document.state, "accepted")
         (activity,) = self.move.activity_ids
         self.assertIn("rejects", activity.summary)
+        self.assertIn("el año", activity.note)
         self.receive(self.result(1, "Precio", at="2026-10-07T09:00:00", number=2))
         self.assertEqual(self.document.receiver_state, "discrepancies")
         self.assertFalse(self.move.activity_ids)
+
+    def test_what_a_customer_writes_is_text(self):
+        self.receive(self.result(2, '&lt;a href="https://malo.example"&gt;Pague aquí&lt;/a&gt; 1 &lt; 2'))
+        self.assertIn("<a href", self.document.receiver_reason)
+        self.assertNotIn("<a", self.move.activity_ids.note)
+        self.assertIn("1 &lt; 2", self.move.activity_ids.note)
 
     def test_a_file_that_refuses_many_documents_is_one_mail(self):
         moves = self.move | self.accepted() | self.accepted()

@@ -45,6 +45,36 @@ class TestPosting(DteCommon):
         key = self.company.sudo()._dte_simulator_public_key()
         self.assertEqual(xml_verifier.verify_timbre(xml, simulator_key=key).problems, ())
 
+    def test_customers_without_a_rut_of_their_own(self):
+        """The SII's RUT for whoever has none is shared by many: it goes with name and address of each."""
+        for name, dte_type in (("Jane Doe", "33"), ("Acme Industries GmbH", "34")):
+            guest = make_customer(
+                self.env, name, "55555555-5", l10n_cl_sii_taxpayer_type="3", l10n_cl_activity_description="Turista",
+            )  # fmt: skip
+            move = self.post(dte_type=dte_type, partner=guest)
+            root = self.xml(move)
+            self.assertEqual(self.value(root, "RUTRecep"), "55555555-5")
+            self.assertEqual(self.value(root, "RznSocRecep"), name)
+            self.assertEqual(self.value(root, "DD", "RR"), "55555555-5")
+            self.send(move)
+            self.ask(move)
+            self.assertEqual(move.dte_status, "accepted")
+
+    def test_a_number_of_another_country_is_no_rut_and_that_is_told_before_posting(self):
+        abroad = make_customer(
+            self.env, "Acme Industries GmbH", "DE136695976", l10n_cl_sii_taxpayer_type="4",
+            country_id=self.env.ref("base.de").id,
+            l10n_latam_identification_type_id=self.env.ref("l10n_latam_base.it_vat").id,
+        )  # fmt: skip
+        self.refuse(self.make(partner=abroad), "DE136695976 is not a valid RUT", "No folio was used")
+
+    def test_customers_abroad_get_an_export_invoice_and_that_is_told_before_posting(self):
+        abroad = make_customer(
+            self.env, "Acme Industries Inc.", "55555555-5", l10n_cl_sii_taxpayer_type="4",
+            country_id=self.env.ref("base.us").id,
+        )  # fmt: skip
+        self.refuse(self.make(partner=abroad), "foreign customers must be export type")
+
     def test_document_says_what_the_invoice_says(self):
         self.customer.write({"name": 'Añil & Cía "Ltda" <S.A.>', "email": "pagos@example.com", "ref": "C-77"})
         product = self.env["product.product"].sudo().create({"name": "Martillo", "default_code": "M-1"})

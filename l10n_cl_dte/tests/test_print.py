@@ -267,6 +267,16 @@ class TestPrint(DteCommon, HttpCase):
         self.assert_on(paper.pages[0], name)
         self.assertNotIn("Otro Nombre", paper.pages[0])
 
+    def test_name_typed_in_windows(self):
+        """The SII wrote the apostrophe into the CAF as a byte that ISO-8859-1 does not have."""
+        cafs = self.admin_env["dte.caf"]
+        cafs.search([("company_id", "=", self.company.id), ("dte_type", "=", "34")]).active = False
+        content = self.simulator.caf(self.rut, 34, 101, 110, name="Forestal O\x92Higgins")
+        cafs.create({"caf_file": base64.b64encode(content), "company_id": self.company.id})
+        move = self.post(dte_type="34")
+        self.assertIn(b"O\x92Higgins", move._dte_xml())
+        self.assert_timbre(self.print(move), 0, move)
+
     def test_letterhead_installments_and_global_discount(self):
         self.company.sudo().write(
             {
@@ -377,7 +387,7 @@ class TestPrint(DteCommon, HttpCase):
         def page(file):
             return " ".join(PdfReader(io.BytesIO(file["content"])).pages[0].extract_text().split())
 
-        send._generate_and_send_invoices(move, sending_methods=[])
+        send._generate_and_send_invoices(move, sending_methods=[], extra_edis=[])
         self.assertTrue(move.invoice_pdf_report_id)
         name = kept()["filename"]
         self.assert_on(page(kept()), "PENDIENTE DE ENVÍO AL SII")
@@ -393,6 +403,26 @@ class TestPrint(DteCommon, HttpCase):
         move.sudo().dte_document_id._set_state("rejected")
         move.sudo().dte_document_id._tell()
         self.assert_on(page(kept()), "DOCUMENTO NO VÁLIDO: RECHAZADO POR EL SII")
+
+    def test_what_leaves_by_itself_has_no_mark(self):
+        move, note_of = self.post(), self.post()
+        document, contingency = move.sudo().dte_document_id, self.env["dte.contingency"].sudo()
+        document.queued_at = "2026-01-01"
+        self.assertEqual(move._dte_sheet()["mark"], "")
+        self.assertNotIn("PENDIENTE", self.print(move).pages[0])
+        row = contingency.create({"company_id": self.company.id, "environment": "simulator", "enabled": True})
+        self.assertEqual(move._dte_sheet()["mark"], print_words.NOT_SENT)
+        row.enabled = False
+        document.reference_ids = note_of.sudo().dte_document_id
+        self.assertEqual(move._dte_sheet()["mark"], print_words.NOT_SENT)
+        document.reference_ids = False
+        pause = self.env["dte.pause"].sudo()
+        pause._begin(self.company.sudo(), "simulator", "sii_upload_refused", {})
+        self.assertEqual(move._dte_sheet()["mark"], print_words.NOT_SENT)
+        pause._resume(self.company.sudo(), "simulator")
+        self.assertEqual(move._dte_sheet()["mark"], "")
+        document._set_state("retry")
+        self.assertEqual(move._dte_sheet()["mark"], print_words.NOT_SENT)
 
     def test_draft_is_no_document(self):
         paper = self.print(self.make())

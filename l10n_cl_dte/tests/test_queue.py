@@ -108,6 +108,13 @@ class TestQueue(DteCommon):
         self.assertEqual(len(activity), 1)
         self.assertTrue(activity.user_id.has_group("l10n_cl_dte.group_dte_manager"))
 
+    def test_what_the_sii_says_is_text(self):
+        move = self.post()
+        document = move.dte_document_id.sudo()
+        document._set_state("failed", "sii_upload_refused", {"sii_code": "7", "sii_text": "<b>Esquema</b> 1 < 2"})
+        document._tell()
+        self.assertIn("&lt;b&gt;Esquema&lt;/b&gt; 1 &lt; 2", move.sudo().activity_ids.note)
+
     def test_schedule_of_the_company(self):
         self.company.sudo().dte_retry_hours = "0.5, 3"
         move = self.failed()

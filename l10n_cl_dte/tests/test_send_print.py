@@ -1,11 +1,16 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
+import io
 from contextlib import contextmanager
 from unittest.mock import patch
+
+from pypdf import PdfReader
 
 from odoo.exceptions import UserError
 from odoo.tests import HttpCase, new_test_user, tagged
 from odoo.tools import mute_logger
 
+from ..libs import print_words, timbre
+from ..libs.exceptions import SignatureError
 from ..models.dte_backup import XML_DECLARATION
 from .exchange import ExchangeCommon
 
@@ -100,11 +105,15 @@ class TestSendPrint(SendPrintCommon):
         self.assertNotIn("cl_dte", self.wizard(move).extra_edis or {})
         self.assertFalse(self.alerts(move))
 
-    def test_only_who_may_send_documents_has_the_box(self):
-        clerk = new_test_user(
+    def clerk(self):
+        """Return a user who may invoice and mail invoices, and may not send documents."""
+        return new_test_user(
             self.env(su=True), "print_clerk", "account.group_account_invoice", company_id=self.company.id,
             company_ids=[(6, 0, self.company.ids)],
         )  # fmt: skip
+
+    def test_only_who_may_send_documents_has_the_box(self):
+        clerk = self.clerk()
         send = self.env["account.move.send"]
         move = self.post()
         self.assertTrue(send._is_cl_dte_applicable(move))
@@ -176,6 +185,43 @@ class TestSendPrint(SendPrintCommon):
                 move.dte_document_id.sudo()._set_state(state)
                 self.assertIn(code, self.alerts(move))
 
+    def test_what_the_sii_does_not_take_goes_to_nobody(self):
+        move, other = self.post(), self.post()
+        for document in (move | other).dte_document_id.sudo():
+            document._set_state("failed", "sii_upload_refused", error_type="validation")
+        for moves in (move, move | other):
+            self.assertEqual(self.alerts(moves)["cl_dte_refused"]["level"], "danger")
+        self.assertNotIn("cl_dte", self.wizard(move).extra_edi_checkboxes or {})
+        with self.assertRaisesRegex(UserError, "correct it"):
+            self.wizard(move).action_send_and_print()
+        move.sudo().sending_data = {
+            "author_user_id": self.dte_user.id, "author_partner_id": self.dte_user.partner_id.id
+        }  # fmt: skip
+        with self.mock_smtplib_connection():
+            self.run_job("account.move", "_cron_account_move_send")
+        self.assertEqual((move.is_move_sent, move.dte_status), (False, "failed"))
+
+    def test_what_failed_leaves_again_only_when_a_person_ticks_the_box(self):
+        line, given_up, other = self.post(), self.post(), self.post()
+        line.dte_document_id.sudo()._set_state("failed", "sii_unreachable", error_type="connection")
+        # The type of error of a split envelope is left over.
+        given_up.dte_document_id.sudo()._set_state("to_send", error_type="validation")
+        given_up.dte_document_id.sudo()._give_up()
+        for move in (line, given_up):
+            with self.subTest(code=move.dte_document_id.message_code), self.mock_smtplib_connection():
+                box = self.wizard(move).extra_edi_checkboxes["cl_dte"]
+                self.assertFalse(box["checked"])
+                self.assertFalse(self.wizard(move).extra_edis)
+                self.wizard(move).action_send_and_print()
+                self.assertEqual((move.is_move_sent, move.dte_status), (True, "failed"))
+        batch = self.env["account.move.send.batch.wizard"].create({"move_ids": [(6, 0, (line | other).ids)]})
+        self.assertEqual(batch.summary_data["cl_dte"]["count"], 1)
+        wizard = self.wizard(line)
+        wizard.extra_edi_checkboxes = {"cl_dte": {**wizard.extra_edi_checkboxes["cl_dte"], "checked": True}}
+        with self.mock_smtplib_connection():
+            wizard.action_send_and_print()
+        self.assertTrue(line.dte_is_queued)
+
     def test_a_pause_is_told(self):
         move = self.post()
         self.env["dte.pause"].sudo()._begin(self.company.sudo(), "simulator", "sii_upload_refused", {})
@@ -194,6 +240,80 @@ class TestSendPrint(SendPrintCommon):
             self.assertIn(move.dte_document_id.sudo().backup_id.xml_filename, self.attachments(move))
         self.run_job()
         self.assertEqual(set(moves.mapped("dte_status")), {"sent"})
+
+    def test_a_batch_sends_no_document_for_who_may_not(self):
+        moves = self.post() | self.post()
+        batch = self.env["account.move.send.batch.wizard"].with_user(self.clerk())
+        batch.create({"move_ids": [(6, 0, moves.ids)]}).action_send_and_print()
+        with self.mock_smtplib_connection():
+            self.run_job("account.move", "_cron_account_move_send")
+        self.assertTrue(all(moves.mapped("is_move_sent")))
+        self.assertFalse(any(moves.mapped("dte_is_queued")))
+
+    def test_who_sent_the_invoice_is_told_when_its_document_has_left(self):
+        move, *batch = self.post(), self.post(), self.post()
+        with self.mock_smtplib_connection():
+            self.wizard(move).action_send_and_print()
+        boss = new_test_user(
+            self.env(su=True), "print_boss", "l10n_cl_dte.group_dte_manager", company_id=self.company.id,
+            company_ids=[(6, 0, self.company.ids)],
+        )  # fmt: skip
+        moves = self.env["account.move"].union(*batch)
+        wizard = self.env["account.move.send.batch.wizard"].with_user(boss).create({"move_ids": [(6, 0, moves.ids)]})
+        wizard.action_send_and_print()
+        with self.mock_smtplib_connection():
+            self.run_job("account.move", "_cron_account_move_send")
+        self.assertEqual(move.dte_document_id.sudo().queued_by, self.dte_user)
+        self.assertEqual(moves.dte_document_id.sudo().queued_by, boss)
+        system = self.post()
+        with self.mock_smtplib_connection():
+            self.env(user=self.env.ref("base.user_root"))["account.move.send"]._generate_and_send_invoices(system)
+        self.assertTrue(system.dte_is_queued)
+        self.assertFalse(system.dte_document_id.sudo().queued_by)
+
+    def lock(self, busy):
+        """Let somebody else work on some documents."""
+        documents = self.registry["dte.document"]
+        lock = documents.try_lock_for_update
+        patcher = patch.object(
+            documents, "try_lock_for_update",
+            lambda found, **options: lock(found.browse([each for each in found.ids if each not in busy.ids])),
+        )  # fmt: skip
+        patcher.start()
+        self.addCleanup(patcher.stop)
+        return patcher
+
+    def test_what_somebody_else_works_on_is_not_handed_over(self):
+        move = self.post()
+        self.lock(move.dte_document_id)
+        with self.mock_smtplib_connection(), self.assertRaisesRegex(UserError, "Somebody else is working on"):
+            self.wizard(move).action_send_and_print()
+        self.assertFalse(move.is_move_sent)
+
+    def test_a_batch_comes_back_to_what_somebody_else_works_on(self):
+        busy, waiting, free = self.post(), self.post(), self.post()
+        waiting.dte_document_id.sudo().queued_at = "2026-01-01"
+        moves = busy | waiting | free
+        moves.sudo().sending_data = {
+            "author_user_id": self.dte_user.id, "author_partner_id": self.dte_user.partner_id.id
+        }  # fmt: skip
+        lock = self.lock((busy | waiting).dte_document_id)
+        for sent in (False, True):
+            with self.mock_smtplib_connection():
+                self.run_job("account.move", "_cron_account_move_send")
+            self.assertEqual(moves.mapped("is_move_sent"), [sent, True, True], "what is queued leaves by itself")
+            self.assertEqual(moves.mapped("dte_is_queued"), [sent, True, True])
+            self.assertEqual(bool(busy.sending_data), not sent)
+            if not sent:
+                lock.stop()
+
+    def test_a_document_that_does_not_leave_from_here_is_told(self):
+        move = self.post()
+        self.company.sudo().vat = "76543210-3"
+        self.assertNotIn("cl_dte", self.wizard(move).extra_edis or {})
+        alerts = self.alerts(move)
+        self.assertIn("cl_dte_stranded", alerts)
+        self.assertNotIn("cl_dte_left_out", alerts, "there is no box to tick")
 
     def test_a_document_rejected_meanwhile_stays_out_of_the_batch(self):
         good, bad = self.accepted(), self.accepted()
@@ -228,6 +348,114 @@ class TestSendPrint(SendPrintCommon):
         self.assertNotIn("cl_dte", self.wizard(move).extra_edis or {})
         self.assertIsNone(move._dte_customer_file())
         self.assertEqual(move._dte_portal_values(), {})
+
+
+@tagged("post_install_l10n", "post_install", "-at_install")
+class TestSentPaper(ExchangeCommon, HttpCase):
+    """The PDF that leaves with the mail, really made; with a server, which gives wkhtmltopdf the styles."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.customer.email = "cliente@cliente.example"
+
+    @contextmanager
+    def committing(self):
+        # OVERRIDE DteCommon: cursors of a test with a server are the test's own already
+        self.env.flush_all()
+        with self.registry.cursor() as cr:
+            yield self.env(cr=cr)
+        self.env.invalidate_all()
+
+    def in_background(self, moves, author=None):
+        """Let the job send invoices that a user has left to it in the batch window."""
+        author = author or self.dte_user
+        moves.sudo().sending_data = {"author_user_id": author.id, "author_partner_id": author.partner_id.id}
+        job = self.env(user=self.env.ref("base.user_root"), context={"force_report_rendering": True})
+        # In the cursor of the test, which the server needs too while wkhtmltopdf asks it for the styles.
+        self.patch(type(job["ir.cron"]), "_commit_progress", lambda *_args, **_values: 0)
+        with self.mock_smtplib_connection():
+            job["account.move"]._cron_account_move_send()
+
+    def mailed(self, move) -> str:
+        """Return the text of the only PDF that went with the last mail about an invoice."""
+        files = move.message_ids.sorted("id").filtered("attachment_ids")[-1].attachment_ids
+        [pdf] = [file.raw for file in files if file.mimetype == "application/pdf"]
+        return " ".join(" ".join(page.extract_text().split()) for page in PdfReader(io.BytesIO(pdf)).pages)
+
+    def send_now(self, move, **settings):
+        """Press Send; return the text of the PDF that was mailed."""
+        send = self.env["account.move.send"].with_context(force_report_rendering=True)
+        with self.mock_smtplib_connection():
+            send._generate_and_send_invoices(move.with_env(send.env), sending_methods=["email"], **settings)
+        return self.mailed(move)
+
+    def test_the_paper_of_what_leaves_now_says_nothing_of_waiting(self):
+        move = self.post()
+        self.assertNotIn("PENDIENTE", self.send_now(move))
+        self.assertTrue(move.dte_is_queued)
+        file = move.invoice_pdf_report_id
+        self.run_job()
+        self.assertEqual((move.dte_status, move.invoice_pdf_report_id), ("sent", file), "it says what it said")
+
+    def test_the_paper_of_what_nobody_asked_to_send_says_so(self):
+        move = self.post()
+        self.assertIn("PENDIENTE DE ENV", self.send_now(move, extra_edis=[]))
+        self.assertNotIn("PENDIENTE", self.send_now(move))
+
+    def test_the_kept_paper_goes_when_the_document_is_held(self):
+        move = self.post()
+        self.send_now(move)
+        contingency = self.env["dte.contingency"].sudo()
+        contingency.create({"company_id": self.company.id, "environment": "simulator"})._begin("manual")
+        self.run_job()
+        self.assertEqual(move.dte_status, "contingency")
+        self.assertFalse(move.invoice_pdf_report_id)
+        self.assertEqual(move._dte_sheet()["mark"], print_words.CONTINGENCY)
+
+    def test_what_cannot_be_printed_stops_no_other(self):
+        damaged, undrawable, good = (self.post() for _ in range(3))
+        self.replace_archive(damaged.sudo().dte_document_id.backup_id, b"<DTE>otra cosa</DTE>")
+        draw = timbre.draw
+
+        def refuse(ted, **sizes):
+            if ted == timbre.ted_of(undrawable._dte_xml()):
+                raise SignatureError("timbre_unprintable")
+            return draw(ted, **sizes)
+
+        self.patch(timbre, "draw", refuse)
+        with mute_logger("odoo.addons.l10n_cl_dte.models.dte_backup"):
+            self.in_background(damaged | undrawable | good)
+        moves = damaged | undrawable | good
+        self.assertEqual(moves.mapped("is_move_sent"), [False, False, True])
+        self.assertEqual(moves.mapped("dte_is_queued"), [False, False, True])
+        self.assertFalse(any(moves.mapped("sending_data")), "they would come first for ever")
+        self.assertIn(f"N° {good.dte_folio}", self.mailed(good))
+        self.assertRegex(damaged.message_ids[0].body, "is not sent to the customer.*cannot be printed.*Restore")
+        self.assertRegex(undrawable.message_ids[0].body, "cannot be printed: its timbre")
+
+    def test_what_cannot_be_printed_anew_stops_no_other(self):
+        damaged, good = self.post(), self.post()
+        self.send_now(damaged, extra_edis=[])
+        self.assertTrue(damaged.invoice_pdf_report_id)
+        self.replace_archive(damaged.sudo().dte_document_id.backup_id, b"<DTE>otra cosa</DTE>")
+        with mute_logger("odoo.addons.l10n_cl_dte.models.dte_backup"):
+            self.in_background(damaged | good)
+        self.assertEqual((damaged.dte_is_queued, good.dte_is_queued, good.is_move_sent), (False, True, True))
+
+    def test_what_cannot_be_printed_is_told_on_the_screen(self):
+        move = self.post()
+        self.replace_archive(move.sudo().dte_document_id.backup_id, b"<DTE>otra cosa</DTE>")
+        wizard = self.env["account.move.send.wizard"].with_context(active_model="account.move", active_ids=move.ids)
+        for allow_fallback_pdf in (False, True):
+            with self.subTest(fallback=allow_fallback_pdf), self.mock_smtplib_connection():
+                if allow_fallback_pdf:
+                    wizard.create({}).action_send_and_print(allow_fallback_pdf=True)
+                else:
+                    with self.assertRaisesRegex(UserError, "cannot be printed"):
+                        wizard.create({}).action_send_and_print()
+                self.assertFalse(self.emails)
+                self.assertFalse(move.is_move_sent)
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
@@ -300,3 +528,17 @@ class TestPortal(SendPrintCommon, HttpCase):
             self.move.dte_document_id.sudo()._set_state(state)
             self.assertIn(words, self.move._dte_portal_values()["text"])
             self.assertIn("without tax validity", self.move._dte_portal_values()["text"])
+
+    def test_paper_and_portal_say_the_same_of_what_failed(self):
+        document = self.move.dte_document_id.sudo()
+        for error, words, mark, offered in (
+            ("connection", "has not validated", "PENDIENTE DE ENV", True),
+            ("certificate", "has not validated", "PENDIENTE DE ENV", True),
+            ("validation", "Not valid", "DEBE CORREGIRSE", False),
+        ):
+            with self.subTest(error=error):
+                document._set_state("failed", error_type=error)
+                shown, sheet = self.move._dte_portal_values(), self.move._dte_sheet()
+                self.assertIn(words, shown["text"])
+                self.assertIn(mark, sheet["mark"])
+                self.assertEqual((shown["has_xml"], sheet["void"]), (offered, not offered))

@@ -2,6 +2,7 @@
 from . import (
     account_debit_note,
     account_move_reversal,
+    account_move_send_wizard,
     contingency_wizard,
     dte_archive_export,
     dte_archive_restore,

@@ -85,10 +85,18 @@ def test_line_breaks_of_a_signature_stay(ted):
     assert decode(timbre.draw(broken).png) == broken
 
 
-@pytest.mark.parametrize("content", [b"<TED>\x80</TED>" * 40, b"<TED>\x00</TED>" * 40, b"<TED>" + b"\xf1a1" * 1500])
-def test_what_no_symbol_can_hold_is_refused(content):
+def test_bytes_of_no_table_are_held_too(ted):
+    """A CAF may hold them in the name of the company, and what the SII signed is stamped as it is."""
+    content = ted.replace(b"<RE>", bytes(range(0x7F, 0xA0)) + b"<RE>")
+    drawn = timbre.draw(content)
+    assert decode(drawn.png) == content
+    _, words = read_words(drawn.png)
+    assert not ECI_WORDS & set(words[: words[0]])
+
+
+def test_what_no_symbol_can_hold_is_refused():
     with pytest.raises(SignatureError, match="timbre_unprintable"):
-        timbre.draw(content)
+        timbre.draw(b"<TED>" + b"\xf1a1" * 1500)
 
 
 def test_white_space_between_tags_is_not_stamped():

@@ -4,7 +4,7 @@ import { user } from "@web/core/user";
 import { useBus, useService } from "@web/core/utils/hooks";
 import { ListRenderer } from "@web/views/list/list_renderer";
 import { listView } from "@web/views/list/list_view";
-import { Component, onMounted, onWillUpdateProps, useState } from "@odoo/owl";
+import { Component, onMounted, onWillUpdateProps, status, useState } from "@odoo/owl";
 import { CHANGED } from "../contingency/contingency_call";
 
 /** One sentence above a list while the company is in contingency or documents wait; nothing otherwise. */
@@ -28,9 +28,10 @@ export class ContingencyBanner extends Component {
 
     /** The list is shown at once and does not wait for it. */
     async update() {
-        if (await user.hasGroup("l10n_cl_dte.group_dte_user")) {
-            const status = await this.orm.silent.call("dte.contingency", "get_status", []);
-            this.state.text = status.banner;
+        // Who clicked on is not waited for: a service refuses a component that is gone.
+        if ((await user.hasGroup("l10n_cl_dte.group_dte_user")) && status(this) !== "destroyed") {
+            const contingency = await this.orm.silent.call("dte.contingency", "get_status", []);
+            this.state.text = contingency.banner;
         }
     }
 
