@@ -76,8 +76,9 @@ def _is_crowded(file: BinaryIO) -> bool:
     file.seek(max(0, size - _END_RECORD.size - _MAX_COMMENT - _ZIP64_LOCATOR_SIZE))
     tail = file.read()
     file.seek(0)
-    at = tail.rfind(_END)
-    if at < 0 or len(tail) - at < _END_RECORD.size:
+    # The last one that is whole, which is the one that Python takes.
+    at = tail.rfind(_END, 0, max(0, len(tail) - _END_RECORD.size + len(_END)))
+    if at < 0:
         return False
     _signature, _disk, _start, _here, count, directory, _offset, _comment = _END_RECORD.unpack_from(tail, at)
     return (

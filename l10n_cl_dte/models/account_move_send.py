@@ -92,7 +92,7 @@ class AccountMoveSend(models.AbstractModel):
         refused = of("failed").filtered(lambda move: move.sudo().dte_document_id._is_refused()) - being_corrected
         alert(
             "cl_dte_refused", "danger", refused,
-            self.env._("The SII does not take the document as it is: correct it before it is sent to anybody."),
+            self.env._("The document cannot leave as it is: correct it before it is sent to anybody."),
         )  # fmt: skip
         alert(
             "cl_dte_failed", "warning", of("failed") - being_corrected - refused,
@@ -226,7 +226,10 @@ class AccountMoveSend(models.AbstractModel):
             invoice_data["pdf_attachment_values"]["description"] = invoice._dte_print_mark(document)
             files = invoice_data.get("mail_attachments_widget") or []
             old = str(invoice_data.get(KEPT_PDF))
-            invoice_data["mail_attachments_widget"] = [file for file in files if str(file["id"]) != old]
+            # What the user has clicked away keeps the new one of the same name out as well.
+            invoice_data["mail_attachments_widget"] = [
+                file for file in files if str(file["id"]) != old or file.get("skip")
+            ]
         return result
 
     @api.model
@@ -254,6 +257,16 @@ class AccountMoveSend(models.AbstractModel):
         # EXTENDS account: whatever else fails is mailed as a pro forma; what is kept back is not
         others = {move: data for move, data in invoices_data.items() if not data.get(KEPT_BACK)}
         return super()._generate_invoice_fallback_documents(others)
+
+    @api.model
+    def _hook_if_errors(self, moves_data, allow_raising=True):
+        # EXTENDS account: what the job tries again in a moment is no news
+        told = {
+            move: data
+            for move, data in moves_data.items()
+            if not (data.get(KEPT_BACK) and data["error"].get("retry") and move.sending_data)
+        }
+        return super()._hook_if_errors(told, allow_raising=allow_raising)
 
     @api.model
     def _hook_if_success(self, moves_data, from_cron=False):

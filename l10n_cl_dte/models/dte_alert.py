@@ -84,6 +84,9 @@ class DteAlert(models.Model):
         kind = self.kind
         if kind == "certificate" and values.get("days", 0) < 0:
             kind = "certificate_expired"
+        if kind == "contingency":
+            # Before version 0.5 the limit could not be set, and was not written down.
+            values.setdefault("hours", 24)
         overview = self.env["dte.dashboard"]
         if "percent" in values:
             values["percent"] = overview._percent(values["percent"])

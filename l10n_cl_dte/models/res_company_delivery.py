@@ -146,16 +146,19 @@ class ResCompany(models.Model):
         return self.dte_simulator_url
 
     def _dte_ask_simulator_key(self):
-        """Take over the key that signs the simulator's CAFs where none is known yet. Uses the network.
+        """Take over the key that signs the simulator's CAFs: another simulator has another one. Uses the network.
 
-        Nothing happens when no simulator answers: the setup screen tells that the key is missing.
+        Nothing happens when no simulator answers, or not with a key: the setup screen tells when there is none.
         """
-        if self.dte_environment != "simulator" or not self.dte_simulator_url or self.dte_simulator_key:
+        if self.dte_environment != "simulator" or not self.dte_simulator_url:
             return
         try:
-            self.dte_simulator_key = simulator_control.read_caf_key(self._dte_base_url("simulator"))
-        except DteError as error:
-            _logger.info("dte_simulator_key_not_given company_id=%s code=%s", self.id, error.code)
+            with self.env.cr.savepoint():
+                key = simulator_control.read_caf_key(self._dte_base_url("simulator"))
+                if key != self.dte_simulator_key:
+                    self.dte_simulator_key = key
+        except (DteError, ValidationError) as error:
+            _logger.info("dte_simulator_key_not_given company_id=%s reason=%s", self.id, error)
 
     @api.model
     def _dte_is_copy(self) -> bool:

@@ -189,6 +189,8 @@ class TestAlerts(DteCommon):
         self.assertEqual(self.mails(), [f"Long contingency, {self.company.name}"])
         self.assertFalse(self.mails(other), "somebody else was chosen")
         self.assertIn("for 6 hours or more", self.open_ones().text)
+        self.open_ones().start_figures = {"count": 3}
+        self.assertIn("for 24 hours or more", self.open_ones().start_text, "begun under version 0.4")
         self.assertFalse(self.activities(), "the managers have one since it began")
         self.company.sudo().dte_alert_contingency = False
         self.job(contingency={"on": True, "since": TODAY})

@@ -304,6 +304,8 @@ class TestSendPrint(SendPrintCommon):
             self.assertEqual(moves.mapped("is_move_sent"), [sent, True, True], "what is queued leaves by itself")
             self.assertEqual(moves.mapped("dte_is_queued"), [sent, True, True])
             self.assertEqual(bool(busy.sending_data), not sent)
+            said = " ".join(str(body) for body in busy.message_ids.mapped("body"))
+            self.assertNotIn("Somebody else is working", said, "the job looks again in a moment")
             if not sent:
                 lock.stop()
 
@@ -402,6 +404,21 @@ class TestSentPaper(ExchangeCommon, HttpCase):
         move = self.post()
         self.assertIn("PENDIENTE DE ENV", self.send_now(move, extra_edis=[]))
         self.assertNotIn("PENDIENTE", self.send_now(move))
+
+    def test_a_paper_that_is_clicked_away_does_not_come_back_as_a_new_one(self):
+        move = self.post()
+        self.send_now(move, extra_edis=[])
+        send = self.env["account.move.send"].with_context(force_report_rendering=True)
+        files = send._get_default_mail_attachments_widget(move.with_env(send.env), self.env["mail.template"])
+        self.assertIn(move.invoice_pdf_report_id.id, [file["id"] for file in files])
+        chosen = [{**file, "skip": file["mimetype"] == "application/pdf"} for file in files]
+        with self.mock_smtplib_connection():
+            send._generate_and_send_invoices(
+                move.with_env(send.env), sending_methods=["email"], mail_attachments_widget=chosen
+            )
+        self.assertTrue(move.dte_is_queued)
+        attached = move.message_ids.sorted("id").filtered("attachment_ids")[-1].attachment_ids
+        self.assertEqual([file.name.rpartition(".")[2] for file in attached], ["xml"])
 
     def test_the_kept_paper_goes_when_the_document_is_held(self):
         move = self.post()

@@ -2,11 +2,14 @@
 from datetime import timedelta
 from unittest.mock import patch
 
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
-from ..libs import transport
+from ..libs import simulator_control, transport
 from ..libs.exceptions import AuthenticationError
 from ..libs.sii_answers import EnvelopeStatus
 from ..libs.sii_soap_client import SiiClient
@@ -154,6 +157,11 @@ class TestSetupChecklist(ArchiveCommon):
         shown = {row["id"]: (row["state"], row["text"]) for row in values["line_ids"]}
         self.assertEqual(shown[line.id], ("ok", "ÑUÑOA"))
 
+    def test_a_page_that_was_left_open_for_days(self):
+        setup = self.open_screen()
+        setup.unlink()
+        self.assertEqual(setup.web_read({"missing": {}}), [])
+
     def test_environment(self):
         company = self.company.sudo()
         address, key = company.dte_simulator_url, company.dte_simulator_key
@@ -167,6 +175,15 @@ class TestSetupChecklist(ArchiveCommon):
         self.assertIn("http://127.0.0.1:1", line.text)
         settings.create({"dte_simulator_url": address}).set_values()
         self.assertEqual((company.dte_simulator_key, self.state("environment")), (key, "ok"))
+        other = rsa.generate_private_key(65537, 2048).public_key()
+        company.dte_simulator_key = other.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        ).decode()
+        settings.create({}).set_values()
+        self.assertEqual(company.dte_simulator_key, key, "of the simulator that is there now")
+        with patch.object(simulator_control, "read_caf_key", return_value="no key"):
+            settings.create({}).set_values()
+        self.assertEqual(company.dte_simulator_key, key)
         company.dte_environment = "production"
         self.assertIn("real", self.line("environment").text)
 

@@ -51,9 +51,12 @@ class DteSetup(models.TransientModel):
 
     def web_read(self, specification):
         # Whoever comes back from where something was filled in reads what is there now.
-        for setup in self:
+        for setup in self.exists():
             setup._refresh()
         return super().web_read(specification)
+
+    # It writes what it has checked, so it is not for a replica of the database that only reads.
+    web_read._readonly = False
 
     def _refresh(self):
         lines = {line.code: line for line in self.line_ids}
