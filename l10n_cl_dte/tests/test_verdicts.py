@@ -43,6 +43,17 @@ class VerdictsCommon(ResultMailCommon):
         """Let the SII not find any document."""
         return patch.object(SiiClient, "document_status", return_value=DocumentStatus("FAU", "", "3", ""))
 
+    def answering(self, states):
+        """Let the SII answer so about these folios; `states` are codes by folio."""
+        real = SiiClient.document_status
+
+        def status(client, asker, question):
+            if question.folio in states:
+                return DocumentStatus(states[question.folio], "", "", "")
+            return real(client, asker, question)
+
+        return patch.object(SiiClient, "document_status", status)
+
     def calls(self):
         found = self.env["dte.sii.call"].sudo().search([("company_id", "=", self.company.id)])
         return {name: len(rows) for name, rows in found.grouped("service").items()}
@@ -118,6 +129,46 @@ class TestVerdicts(VerdictsCommon):
             self.assertEqual(moves.mapped("dte_status"), ["sent"] * 3)
         self.poll()
         self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected", "accepted"])
+
+    def test_a_slow_valid_document_beside_a_rejected_one_without_an_answer(self):
+        """As many are not found as were rejected, but it is not this one."""
+        moves = self.send_kinds([("33", outcome) for outcome in ("accept", "accept", "reject")])
+        slow, guilty = moves[1:].mapped("dte_folio")
+        with self.answering({slow: "FAU", guilty: "-8"}):
+            self.poll()
+            self.assertEqual(moves.mapped("dte_status"), ["accepted", "sent", "sent"])
+        with self.answering({slow: "FAU"}):
+            self.poll()
+            self.assertEqual(moves.mapped("dte_status"), ["accepted", "sent", "sent"])
+        self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "accepted", "rejected"])
+
+    def test_what_the_counts_point_to_needs_no_answer_about_the_others(self):
+        """Both that are left were rejected; the one without an answer is asked about again."""
+        moves = self.send_kinds([("33", outcome) for outcome in ("accept", "reject", "reject")])
+        with self.answering({moves[1].dte_folio: "-8"}):
+            self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "sent", "rejected"])
+        self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected", "rejected"])
+
+    def test_a_document_without_an_answer_for_a_day(self):
+        """What the SII does not find a day later it has rejected, also where the counts leave it open."""
+        moves = self.send_kinds([("33", outcome) for outcome in ("accept", "accept", "reject")])
+        with self.answering({moves[1].dte_folio: "-8"}):
+            self.poll()
+            self.assertEqual(moves.mapped("dte_status"), ["accepted", "sent", "sent"])
+            self.wait(hours=25)
+            self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "sent", "rejected"])
+
+    def test_more_documents_not_found_than_rejected_for_a_day(self):
+        moves = self.send_kinds([("33", "accept"), ("33", "reject"), ("33", "accept")])
+        with self.not_found():
+            self.poll()
+            self.wait(hours=25)
+            self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["sent"] * 3)
 
     def test_the_missing_type_comes_later(self):
         self.fault("drop_type", type=34, count=1)
@@ -286,12 +337,52 @@ class TestRuns(VerdictsCommon):
         moves = self.send_kinds([("33", outcome) for outcome in ("accept", "reject", "accept", "reject")])
         asked = []
         with patch(f"{POLL}.ASK_SECONDS", -1):
-            for _run in range(4):
+            while "sent" in moves.mapped("dte_status") and len(asked) < 9:
                 before = self.calls().get("document_status", 0)
                 self.poll()
                 asked.append(self.calls()["document_status"] - before)
-        self.assertEqual(asked, [1, 1, 1, 1])
         self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected", "accepted", "rejected"])
+        self.assertLessEqual(len(asked), 6, "those found before the others were are asked about once more")
+        self.assertEqual(set(asked), {1})
+
+    def test_a_slow_sii_and_a_document_that_it_does_not_find_yet(self):
+        """It is not taken for the rejected one before there was a turn for all of them."""
+        moves = self.send_kinds([("33", outcome) for outcome in ("accept", "reject", "accept", "accept")])
+        slow = self.envio(moves).document_ids[0]
+        self.assertNotEqual(slow, moves[1].dte_document_id)
+        with patch(f"{POLL}.ASK_SECONDS", -1), self.answering({slow.folio: "FAU"}):
+            for _run in range(9):
+                self.poll()
+                self.assertNotIn("rejected", moves.mapped("dte_status"))
+        self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected", "accepted", "accepted"])
+
+    def test_a_slow_sii_and_fifty_documents(self):
+        """Ten questions a turn: also the rejected ones, more than a turn has time for, get their verdict."""
+        outcomes = ["reject" if n % 4 == 3 else "object" if n % 10 == 6 else "accept" for n in range(50)]
+        moves = self.send_kinds([("33", outcome) for outcome in outcomes])
+        clock, real = Mock(wraps=time), SiiClient.document_status
+        seconds = 0
+
+        def status(*args):
+            nonlocal seconds
+            seconds += 3
+            return real(*args)
+
+        clock.monotonic.side_effect = lambda: seconds
+        status_module = "odoo.addons.l10n_cl_dte.models.dte_envio_status"
+        polls = 0
+        with (
+            patch(f"{status_module}.time", clock),
+            patch(f"{POLL}.time", clock),
+            patch.object(SiiClient, "document_status", status),
+        ):
+            while "sent" in moves.mapped("dte_status") and polls < 20:
+                self.poll()
+                polls += 1
+        expected = ["rejected" if outcome == "reject" else "accepted" for outcome in outcomes]
+        self.assertEqual(moves.mapped("dte_status"), expected)
+        self.assertLessEqual(polls, 7)
 
     def test_a_slow_sii_is_asked_again_soon(self):
         """What had no turn does not wait as long as what has an answer."""
@@ -323,10 +414,12 @@ class TestRuns(VerdictsCommon):
             return real(client, asker, question)
 
         with patch(f"{POLL}.ASK_SECONDS", -1), patch.object(SiiClient, "document_status", status):
-            for _run in range(6):
+            for _run in range(7):
                 self.poll()
-        self.assertEqual(in_turn.mapped("state"), ["sent", "sent", "rejected", "accepted"])
-        self.assertEqual(asked, [*in_turn.mapped("folio"), *in_turn[:2].mapped("folio")])
+        self.assertEqual(in_turn.mapped("state"), ["sent", "sent", "sent", "accepted"], "each of them may be rejected")
+        self.assertEqual(asked, [*in_turn.mapped("folio"), *in_turn[:3].mapped("folio")])
+        self.poll()
+        self.assertEqual(in_turn.mapped("state"), ["accepted", "accepted", "rejected", "accepted"])
 
     def test_a_slow_sii_does_not_refuse_what_it_was_not_asked_about(self):
         move = self.send_scripted("accept")
