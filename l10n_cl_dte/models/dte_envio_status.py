@@ -34,6 +34,12 @@ class DteEnvio(models.Model):
         help="The first document that had no turn when the time for questions was over.",
     )
 
+    validated_at = fields.Datetime(
+        string="Validated On",
+        readonly=True,
+        help="When the SII first said that it had finished with it. What it does not have a day later it has rejected.",
+    )
+
     may_not_ask = fields.Boolean(
         string="Question Refused",
         readonly=True,
@@ -113,6 +119,13 @@ class DteEnvio(models.Model):
         outcome = status.meaning.outcome
         params = {"sii_code": status.state, "sii_text": status.text}
         documents = self._on_board()
+        if not self.validated_at and outcome in (
+            Outcome.PROCESSED,
+            Outcome.OBJECTED,
+            Outcome.REPEATED,
+            Outcome.REJECTED,
+        ):
+            self.validated_at = fields.Datetime.now()
         if outcome is Outcome.PROCESSED or (outcome is Outcome.OBJECTED and status.counts):
             self._apply_counts(status, documents, answers)
         elif outcome is Outcome.OBJECTED:
@@ -213,9 +226,14 @@ class DteEnvio(models.Model):
             self.state = "processed"
 
     def _is_doubt_over(self, since=None) -> bool:
-        """Tell whether a copy uploaded then, the last one by default, has been validated for certain: what the SII does
-        not have after that it has rejected, or never had."""
-        return fields.Datetime.now() > (since or self.attempted_at) + DOUBT
+        """Tell whether all copies have been validated for certain: what the SII does not have after that it has
+        rejected, or never had.
+
+        :param since: counted from then; by default from when it was first seen that the SII had finished with a copy,
+            which may be days after the last upload, or from that where no envelope can be asked about
+        """
+        since = since or max(filter(None, (self.attempted_at, self.validated_at)))
+        return fields.Datetime.now() > since + DOUBT
 
     def _is_missing(self, answer: DocumentStatus | None) -> bool:
         return bool(answer) and answer.meaning.outcome is Outcome.NOT_RECEIVED

@@ -130,6 +130,42 @@ class TestVerdicts(VerdictsCommon):
         self.poll()
         self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected", "accepted"])
 
+    def test_a_day_begins_when_the_sii_has_finished(self):
+        """Its queue may be longer than a day: then it does not find at first what it has just accepted."""
+        self.settings(drop_types=[34])
+        moves = self.send_kinds([("33", "accept"), ("34", "reject")])
+        self.fault("stuck", service="query_up", estado="PDR", count=2)
+        self.poll()
+        self.wait(hours=30)
+        self.poll()
+        self.assertFalse(self.envio(moves).validated_at)
+        self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "sent"])
+        validated_at = self.envio(moves).validated_at
+        self.assertLess(fields.Datetime.now() - validated_at, timedelta(minutes=1))
+        self.poll()
+        self.assertEqual((moves[1].dte_status, self.envio(moves).validated_at), ("sent", validated_at))
+        self.wait(hours=23)
+        self.poll()
+        self.assertEqual(moves[1].dte_status, "sent")
+        self.wait(hours=2)
+        self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected"])
+
+    def test_a_day_begins_when_a_second_copy_was_refused(self):
+        """The first one, which nobody can ask about, may have waited as long."""
+        move = self.send_scripted("reject")
+        self.envio(move).sudo().twice = True
+        self.fault("stuck", service="query_up", estado="PDR", count=1)
+        self.fault("stuck", service="query_up", estado="RPT", count=2)
+        self.poll()
+        self.wait(hours=30)
+        self.poll()
+        self.assertEqual(move.dte_status, "sent")
+        self.wait(hours=25)
+        self.poll()
+        self.assertEqual(move.dte_status, "rejected")
+
     def test_a_slow_valid_document_beside_a_rejected_one_without_an_answer(self):
         """As many are not found as were rejected, but it is not this one."""
         moves = self.send_kinds([("33", outcome) for outcome in ("accept", "accept", "reject")])
