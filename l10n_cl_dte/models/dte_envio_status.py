@@ -89,13 +89,10 @@ class DteEnvio(models.Model):
         answers, ask_from = self._document_answers(client, status, until)
         if not self.try_lock_for_update() or self.state != "sent":
             return
-        self.write(
-            {
-                "polled_at": fields.Datetime.now(),
-                "ask_from": ask_from.id,
-                "may_not_ask": self._is_refused(status, answers),
-            }
-        )
+        refused = self._is_refused(status, answers)
+        if refused and not self.may_not_ask:
+            self.env["dte.alert"]._wake_alerts()
+        self.write({"polled_at": fields.Datetime.now(), "ask_from": ask_from.id, "may_not_ask": refused})
         if status:
             self.write({"sii_state": status.state, "sii_text": status.text})
             self._apply(status, answers)

@@ -255,9 +255,19 @@ class TestVerdicts(VerdictsCommon):
 
     def test_a_person_is_called_when_the_sii_may_not_be_asked(self):
         """Once, at once and not after the days without a verdict; it is over when the SII answers."""
-        moves = self.send_alone("accept", "accept")
-        self.fault("query_error", service="query_up", estado="106", count=2)
+        moves = self.send_alone("accept", "accept", "accept")
+        self.envio(moves[2]).sudo().write({"may_not_ask": True, "next_poll_date": False})
+        self.fault("query_error", service="query_up", estado="106", count=4)
+        job = self.env.ref("l10n_cl_dte.ir_cron_alerts").sudo()
+        triggers = self.env["ir.cron.trigger"].sudo()
+        triggers.search([("cron_id", "=", job.id)]).unlink()
         self.poll()
+        woken = triggers.search([("cron_id", "=", job.id)])
+        self.assertTrue(woken)
+        self.assertTrue(all(row.call_at <= fields.Datetime.now() for row in woken))
+        woken.unlink()
+        self.poll()
+        self.assertFalse(triggers.search([("cron_id", "=", job.id)]), "it knows already")
         for _run in range(2):
             self.run_job("dte.alert", "_cron_alerts")
         alert = self.env["dte.alert"].sudo().search([("company_id", "=", self.company.id)])
@@ -267,7 +277,7 @@ class TestVerdicts(VerdictsCommon):
         self.poll()
         self.run_job("dte.alert", "_cron_alerts")
         self.assertTrue(alert.solved_at)
-        self.assertEqual(set(moves.mapped("dte_status")), {"accepted"})
+        self.assertEqual(set(moves[:2].mapped("dte_status")), {"accepted"})
         self.assertFalse(self.env["dte.pause"]._is_paused(self.company, "simulator"), "sending goes on")
 
     def test_no_permission_to_ask_about_documents(self):
