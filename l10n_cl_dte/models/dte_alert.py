@@ -105,6 +105,14 @@ class DteAlert(models.Model):
     # -- comparing --
 
     @api.model
+    def _wake_alerts(self):
+        """Let the alerts be compared now, for what a person should know at once."""
+        job = self.env.ref("l10n_cl_dte.ir_cron_alerts", raise_if_not_found=False)
+        if job:
+            # sudo: jobs are the system's; what happens only wakes them
+            job.sudo()._trigger()
+
+    @api.model
     def _cron_alerts(self):
         """Begin, end and tell the alerts of every company. Commits each; one company stops no other."""
         companies = self.env["dte.figures"]._companies()

@@ -376,7 +376,10 @@ class DteDashboard(models.AbstractModel):
             "rejected": lambda: self._documents(company, ("rejected",), name),
             "stuck": lambda: self._documents(company, ("failed", "no_answer"), name),
             "questions": lambda: self._list(
-                "dte.envio", company, [*line, ("state", "=", "sent"), ("may_not_ask", "=", True)], name
+                "dte.envio",
+                company,
+                [*line, ("state", "=", "sent"), ("next_poll_date", "!=", False), ("may_not_ask", "=", True)],
+                name,
             ),
         }
         return actions[alert.kind]()

@@ -34,6 +34,12 @@ class DteEnvio(models.Model):
         help="The first document that had no turn when the time for questions was over.",
     )
 
+    validated_at = fields.Datetime(
+        string="Validated On",
+        readonly=True,
+        help="When the SII first said that it had finished with it. What it does not have a day later it has rejected.",
+    )
+
     may_not_ask = fields.Boolean(
         string="Question Refused",
         readonly=True,
@@ -83,13 +89,10 @@ class DteEnvio(models.Model):
         answers, ask_from = self._document_answers(client, status, until)
         if not self.try_lock_for_update() or self.state != "sent":
             return
-        self.write(
-            {
-                "polled_at": fields.Datetime.now(),
-                "ask_from": ask_from.id,
-                "may_not_ask": self._is_refused(status, answers),
-            }
-        )
+        refused = self._is_refused(status, answers)
+        if refused and not self.may_not_ask:
+            self.env["dte.alert"]._wake_alerts()
+        self.write({"polled_at": fields.Datetime.now(), "ask_from": ask_from.id, "may_not_ask": refused})
         if status:
             self.write({"sii_state": status.state, "sii_text": status.text})
             self._apply(status, answers)
@@ -113,6 +116,13 @@ class DteEnvio(models.Model):
         outcome = status.meaning.outcome
         params = {"sii_code": status.state, "sii_text": status.text}
         documents = self._on_board()
+        if not self.validated_at and outcome in (
+            Outcome.PROCESSED,
+            Outcome.OBJECTED,
+            Outcome.REPEATED,
+            Outcome.REJECTED,
+        ):
+            self.validated_at = fields.Datetime.now()
         if outcome is Outcome.PROCESSED or (outcome is Outcome.OBJECTED and status.counts):
             self._apply_counts(status, documents, answers)
         elif outcome is Outcome.OBJECTED:
@@ -146,15 +156,13 @@ class DteEnvio(models.Model):
             }
         )
         counts = self._counts_by_type(status)
-        contradicted = self._types_with_too_many_missing(counts, answers)
+        told, contradicted = self._types_told(counts, answers), self._types_contradicted(counts, answers)
         for document in documents:
             count, answer = counts.get(document.dte_type), answers.get(document.id)
-            if self._is_missing(answer) and (self.twice or not count):
+            if self._is_missing(answer) and (self.twice or document.dte_type not in told):
                 # Nothing else says that it was rejected, and for hours the SII does not find what it has.
-                if self._is_doubt_over():
+                if self._is_doubt_over() and document.dte_type not in contradicted:
                     document._set_state("rejected", "rejected_no_trace", error_type="validation")
-                continue
-            if self._is_missing(answer) and document.dte_type in contradicted:
                 continue
             verdict, unsure = self._verdict(count, answer)
             if verdict:
@@ -164,19 +172,38 @@ class DteEnvio(models.Model):
             self.state = "processed"
             self._settle_repairs()
 
-    def _types_with_too_many_missing(self, counts: dict, answers: dict) -> set[str]:
-        """Return the types of which the SII does not find more documents than it has rejected by its own counts."""
-        missing = self.document_ids.filtered(
-            lambda document: (
-                self._is_missing(answers.get(document.id))
-                or (document.envio_id == self and document.state == "rejected")
-            )
-        )
+    def _types_told(self, counts: dict, answers: dict) -> set[str]:
+        """Return the types of which the counts tell which documents were rejected: all that are not known as accepted.
+
+        While more are left than were rejected, one that the SII does not find may be valid and slow, and a rejected one
+        among those that have no answer yet.
+        """
+        told = set()
+        for dte_type, sent in self.document_ids.grouped("dte_type").items():
+            count = counts.get(dte_type)
+            left = sent.filtered(lambda document: not self._is_accepted(document, answers.get(document.id)))
+            if count and (self._is_all_rejected(count) or len(left) == count.rejected):
+                told.add(dte_type)
+        return told
+
+    def _types_contradicted(self, counts: dict, answers: dict) -> set[str]:
+        """Return the types of which the SII does not find, or was not asked about, more documents than it has rejected
+        by its own counts: which ones stays open, however long it takes."""
+        documents = self._on_board()
+        missing = documents.filtered(
+            lambda document: document.id not in answers or self._is_missing(answers[document.id])
+        ) | self.document_ids.filtered(lambda document: document.envio_id == self and document.state == "rejected")
         return {
             dte_type
             for dte_type, documents in missing.grouped("dte_type").items()
             if dte_type in counts and len(documents) > counts[dte_type].rejected
         }
+
+    def _is_accepted(self, document, answer: DocumentStatus | None) -> bool:
+        """Tell whether the SII says, or has said, that it accepted this document in this envelope."""
+        if answer and answer.meaning.outcome is Outcome.ACCEPTED:
+            return True
+        return document.envio_id == self and document.state in ("accepted", "objected")
 
     def _accept_known(self, documents, answers: dict):
         """Record those of which the SII has another copy, with our signature."""
@@ -196,9 +223,14 @@ class DteEnvio(models.Model):
             self.state = "processed"
 
     def _is_doubt_over(self, since=None) -> bool:
-        """Tell whether a copy uploaded then, the last one by default, has been validated for certain: what the SII does
-        not have after that it has rejected, or never had."""
-        return fields.Datetime.now() > (since or self.attempted_at) + DOUBT
+        """Tell whether all copies have been validated for certain: what the SII does not have after that it has
+        rejected, or never had.
+
+        :param since: counted from then; by default from when it was first seen that the SII had finished with a copy,
+            which may be days after the last upload, or from that where no envelope can be asked about
+        """
+        since = since or max(filter(None, (self.attempted_at, self.validated_at)))
+        return fields.Datetime.now() > since + DOUBT
 
     def _is_missing(self, answer: DocumentStatus | None) -> bool:
         return bool(answer) and answer.meaning.outcome is Outcome.NOT_RECEIVED
@@ -254,9 +286,10 @@ class DteEnvio(models.Model):
         counts = self._counts_by_type(status) if counted else {}
         open_ones = documents.filtered(lambda document: not self._verdict(counts.get(document.dte_type), None)[0])
         answers = {}
-        for document in self._without_turn(open_ones):
+        waiting = self._without_turn(open_ones)
+        for document in waiting | open_ones:
             if answers and time.monotonic() > until:
-                return answers, document
+                return answers, document & waiting
             # By its signature where another copy may be there; else by its data, which more senders may ask for.
             signed = not counted or self.twice or self._is_all_rejected(counts.get(document.dte_type))
             ask = document._ask_signed if signed else document._ask_plain
@@ -266,7 +299,8 @@ class DteEnvio(models.Model):
     def _without_turn(self, documents):
         """Return those that the last turn did not come to, all of them when it came to its end.
 
-        Those before them that have no verdict yet wait for the next one, however many they are.
+        Those before them that have no verdict yet come after them, when there is time left, and else in the next one,
+        however many they are.
         """
         if self.ask_from not in documents:
             return documents

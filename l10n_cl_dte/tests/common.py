@@ -136,7 +136,7 @@ class DteCommon(AccountTestInvoicingCommon):
         self.addCleanup(self.simulator.call, "POST", "clock", reset=True)
         self.simulator.call("POST", "clock", advance_seconds=seconds)
         for table, columns in (
-            ("dte_envio", ("attempted_at", "first_attempted_at", "due_at", "next_poll_date")),
+            ("dte_envio", ("attempted_at", "first_attempted_at", "validated_at", "due_at", "next_poll_date")),
             ("dte_document", ("retry_at",)),
             ("dte_failed_queue", ("next_retry_date",)),
         ):

@@ -43,6 +43,17 @@ class VerdictsCommon(ResultMailCommon):
         """Let the SII not find any document."""
         return patch.object(SiiClient, "document_status", return_value=DocumentStatus("FAU", "", "3", ""))
 
+    def answering(self, states):
+        """Let the SII answer so about these folios; `states` are codes by folio."""
+        real = SiiClient.document_status
+
+        def status(client, asker, question):
+            if question.folio in states:
+                return DocumentStatus(states[question.folio], "", "", "")
+            return real(client, asker, question)
+
+        return patch.object(SiiClient, "document_status", status)
+
     def calls(self):
         found = self.env["dte.sii.call"].sudo().search([("company_id", "=", self.company.id)])
         return {name: len(rows) for name, rows in found.grouped("service").items()}
@@ -119,6 +130,82 @@ class TestVerdicts(VerdictsCommon):
         self.poll()
         self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected", "accepted"])
 
+    def test_a_day_begins_when_the_sii_has_finished(self):
+        """Its queue may be longer than a day: then it does not find at first what it has just accepted."""
+        self.settings(drop_types=[34])
+        moves = self.send_kinds([("33", "accept"), ("34", "reject")])
+        self.fault("stuck", service="query_up", estado="PDR", count=2)
+        self.poll()
+        self.wait(hours=30)
+        self.poll()
+        self.assertFalse(self.envio(moves).validated_at)
+        self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "sent"])
+        validated_at = self.envio(moves).validated_at
+        self.assertLess(fields.Datetime.now() - validated_at, timedelta(minutes=1))
+        self.poll()
+        self.assertEqual((moves[1].dte_status, self.envio(moves).validated_at), ("sent", validated_at))
+        self.wait(hours=23)
+        self.poll()
+        self.assertEqual(moves[1].dte_status, "sent")
+        self.wait(hours=2)
+        self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected"])
+
+    def test_a_day_begins_when_a_second_copy_was_refused(self):
+        """The first one, which nobody can ask about, may have waited as long."""
+        move = self.send_scripted("reject")
+        self.envio(move).sudo().twice = True
+        self.fault("stuck", service="query_up", estado="PDR", count=1)
+        self.fault("stuck", service="query_up", estado="RPT", count=2)
+        self.poll()
+        self.wait(hours=30)
+        self.poll()
+        self.assertEqual(move.dte_status, "sent")
+        self.wait(hours=25)
+        self.poll()
+        self.assertEqual(move.dte_status, "rejected")
+
+    def test_a_slow_valid_document_beside_a_rejected_one_without_an_answer(self):
+        """As many are not found as were rejected, but it is not this one."""
+        moves = self.send_kinds([("33", outcome) for outcome in ("accept", "accept", "reject")])
+        slow, guilty = moves[1:].mapped("dte_folio")
+        with self.answering({slow: "FAU", guilty: "-8"}):
+            self.poll()
+            self.assertEqual(moves.mapped("dte_status"), ["accepted", "sent", "sent"])
+        with self.answering({slow: "FAU"}):
+            self.poll()
+            self.assertEqual(moves.mapped("dte_status"), ["accepted", "sent", "sent"])
+        self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "accepted", "rejected"])
+
+    def test_what_the_counts_point_to_needs_no_answer_about_the_others(self):
+        """Both that are left were rejected; the one without an answer is asked about again."""
+        moves = self.send_kinds([("33", outcome) for outcome in ("accept", "reject", "reject")])
+        with self.answering({moves[1].dte_folio: "-8"}):
+            self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "sent", "rejected"])
+        self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected", "rejected"])
+
+    def test_a_document_without_an_answer_for_a_day(self):
+        """What the SII does not find a day later it has rejected, also where the counts leave it open."""
+        moves = self.send_kinds([("33", outcome) for outcome in ("accept", "accept", "reject")])
+        with self.answering({moves[1].dte_folio: "-8"}):
+            self.poll()
+            self.assertEqual(moves.mapped("dte_status"), ["accepted", "sent", "sent"])
+            self.wait(hours=25)
+            self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "sent", "rejected"])
+
+    def test_more_documents_not_found_than_rejected_for_a_day(self):
+        moves = self.send_kinds([("33", "accept"), ("33", "reject"), ("33", "accept")])
+        with self.not_found():
+            self.poll()
+            self.wait(hours=25)
+            self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["sent"] * 3)
+
     def test_the_missing_type_comes_later(self):
         self.fault("drop_type", type=34, count=1)
         moves = self.send_kinds([("33", "accept"), ("34", "object")])
@@ -168,9 +255,19 @@ class TestVerdicts(VerdictsCommon):
 
     def test_a_person_is_called_when_the_sii_may_not_be_asked(self):
         """Once, at once and not after the days without a verdict; it is over when the SII answers."""
-        moves = self.send_alone("accept", "accept")
-        self.fault("query_error", service="query_up", estado="106", count=2)
+        moves = self.send_alone("accept", "accept", "accept")
+        self.envio(moves[2]).sudo().write({"may_not_ask": True, "next_poll_date": False})
+        self.fault("query_error", service="query_up", estado="106", count=4)
+        job = self.env.ref("l10n_cl_dte.ir_cron_alerts").sudo()
+        triggers = self.env["ir.cron.trigger"].sudo()
+        triggers.search([("cron_id", "=", job.id)]).unlink()
         self.poll()
+        woken = triggers.search([("cron_id", "=", job.id)])
+        self.assertTrue(woken)
+        self.assertTrue(all(row.call_at <= fields.Datetime.now() for row in woken))
+        woken.unlink()
+        self.poll()
+        self.assertFalse(triggers.search([("cron_id", "=", job.id)]), "it knows already")
         for _run in range(2):
             self.run_job("dte.alert", "_cron_alerts")
         alert = self.env["dte.alert"].sudo().search([("company_id", "=", self.company.id)])
@@ -180,7 +277,7 @@ class TestVerdicts(VerdictsCommon):
         self.poll()
         self.run_job("dte.alert", "_cron_alerts")
         self.assertTrue(alert.solved_at)
-        self.assertEqual(set(moves.mapped("dte_status")), {"accepted"})
+        self.assertEqual(set(moves[:2].mapped("dte_status")), {"accepted"})
         self.assertFalse(self.env["dte.pause"]._is_paused(self.company, "simulator"), "sending goes on")
 
     def test_no_permission_to_ask_about_documents(self):
@@ -286,12 +383,52 @@ class TestRuns(VerdictsCommon):
         moves = self.send_kinds([("33", outcome) for outcome in ("accept", "reject", "accept", "reject")])
         asked = []
         with patch(f"{POLL}.ASK_SECONDS", -1):
-            for _run in range(4):
+            while "sent" in moves.mapped("dte_status") and len(asked) < 9:
                 before = self.calls().get("document_status", 0)
                 self.poll()
                 asked.append(self.calls()["document_status"] - before)
-        self.assertEqual(asked, [1, 1, 1, 1])
         self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected", "accepted", "rejected"])
+        self.assertLessEqual(len(asked), 6, "those found before the others were are asked about once more")
+        self.assertEqual(set(asked), {1})
+
+    def test_a_slow_sii_and_a_document_that_it_does_not_find_yet(self):
+        """It is not taken for the rejected one before there was a turn for all of them."""
+        moves = self.send_kinds([("33", outcome) for outcome in ("accept", "reject", "accept", "accept")])
+        slow = self.envio(moves).document_ids[0]
+        self.assertNotEqual(slow, moves[1].dte_document_id)
+        with patch(f"{POLL}.ASK_SECONDS", -1), self.answering({slow.folio: "FAU"}):
+            for _run in range(9):
+                self.poll()
+                self.assertNotIn("rejected", moves.mapped("dte_status"))
+        self.poll()
+        self.assertEqual(moves.mapped("dte_status"), ["accepted", "rejected", "accepted", "accepted"])
+
+    def test_a_slow_sii_and_fifty_documents(self):
+        """Ten questions a turn: also the rejected ones, more than a turn has time for, get their verdict."""
+        outcomes = ["reject" if n % 4 == 3 else "object" if n % 10 == 6 else "accept" for n in range(50)]
+        moves = self.send_kinds([("33", outcome) for outcome in outcomes])
+        clock, real = Mock(wraps=time), SiiClient.document_status
+        seconds = 0
+
+        def status(*args):
+            nonlocal seconds
+            seconds += 3
+            return real(*args)
+
+        clock.monotonic.side_effect = lambda: seconds
+        status_module = "odoo.addons.l10n_cl_dte.models.dte_envio_status"
+        polls = 0
+        with (
+            patch(f"{status_module}.time", clock),
+            patch(f"{POLL}.time", clock),
+            patch.object(SiiClient, "document_status", status),
+        ):
+            while "sent" in moves.mapped("dte_status") and polls < 20:
+                self.poll()
+                polls += 1
+        expected = ["rejected" if outcome == "reject" else "accepted" for outcome in outcomes]
+        self.assertEqual(moves.mapped("dte_status"), expected)
+        self.assertLessEqual(polls, 7)
 
     def test_a_slow_sii_is_asked_again_soon(self):
         """What had no turn does not wait as long as what has an answer."""
@@ -323,10 +460,12 @@ class TestRuns(VerdictsCommon):
             return real(client, asker, question)
 
         with patch(f"{POLL}.ASK_SECONDS", -1), patch.object(SiiClient, "document_status", status):
-            for _run in range(6):
+            for _run in range(7):
                 self.poll()
-        self.assertEqual(in_turn.mapped("state"), ["sent", "sent", "rejected", "accepted"])
-        self.assertEqual(asked, [*in_turn.mapped("folio"), *in_turn[:2].mapped("folio")])
+        self.assertEqual(in_turn.mapped("state"), ["sent", "sent", "sent", "accepted"], "each of them may be rejected")
+        self.assertEqual(asked, [*in_turn.mapped("folio"), *in_turn[:3].mapped("folio")])
+        self.poll()
+        self.assertEqual(in_turn.mapped("state"), ["accepted", "accepted", "rejected", "accepted"])
 
     def test_a_slow_sii_does_not_refuse_what_it_was_not_asked_about(self):
         move = self.send_scripted("accept")
