@@ -190,3 +190,16 @@ class DteCommon(AccountTestInvoicingCommon):
         before = self.simulator.call("GET", "settings")
         self.addCleanup(lambda: self.simulator.call("POST", "settings", **before))
         self.simulator.call("POST", "settings", **changes)
+
+
+class ServedCursor:
+    """Before `DteCommon` and `HttpCase` in a test with a server, whose requests need the registry in test mode all the
+    time: here only the cursor is another one."""
+
+    @contextmanager
+    def committing(self):
+        # OVERRIDE DteCommon
+        self.env.flush_all()
+        with self.registry.cursor() as cr:
+            yield self.env(cr=cr)
+        self.env.invalidate_all()

@@ -1,27 +1,19 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 import io
-from contextlib import contextmanager
 
 from pypdf import PdfReader
 
 from odoo.tests import HttpCase, tagged
 
+from .common import ServedCursor
 from .test_contingency_wizard import WAITING, WizardCommon, make_waiting
 
 REPORT = "l10n_cl_dte.action_report_contingency"
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
-class TestContingencyReport(WizardCommon, HttpCase):
+class TestContingencyReport(ServedCursor, WizardCommon, HttpCase):
     """What an auditor reads, taken from the PDF itself; with a server, which gives wkhtmltopdf the styles."""
-
-    @contextmanager
-    def committing(self):
-        # OVERRIDE DteCommon: cursors of a test with a server are the test's own already
-        self.env.flush_all()
-        with self.registry.cursor() as cr:
-            yield self.env(cr=cr)
-        self.env.invalidate_all()
 
     def episode(self):
         return self.env["dte.contingency.episode"].search([("company_id", "=", self.company.id)], limit=1)

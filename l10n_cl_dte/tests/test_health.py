@@ -1,5 +1,4 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
-from contextlib import contextmanager
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -9,7 +8,7 @@ from odoo import fields
 from odoo.exceptions import AccessError
 from odoo.tests import HttpCase, tagged
 
-from .common import DteCommon
+from .common import DteCommon, ServedCursor
 from .test_jobs import NEUTRALIZE
 
 PARAMETER = "l10n_cl_dte.health_token_hash"
@@ -20,7 +19,7 @@ def job_name(job) -> str:
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
-class TestHealth(DteCommon, HttpCase):
+class TestHealth(ServedCursor, DteCommon, HttpCase):
     def setUp(self):
         super().setUp()
         # Other companies of the database are none of this test's business.
@@ -31,14 +30,6 @@ class TestHealth(DteCommon, HttpCase):
             lambda job: job.get_external_id()[job.id].startswith("l10n_cl_dte.")
         )  # fmt: skip
         self.jobs.write({"lastcall": fields.Datetime.now(), "active": True, "failure_count": 0})
-
-    @contextmanager
-    def committing(self):
-        """Requests need the registry in test mode all the time: here only the cursor is another one."""
-        self.env.flush_all()
-        with self.registry.cursor() as cr:
-            yield self.env(cr=cr)
-        self.env.invalidate_all()
 
     def get(self, path="/dte/health", token=None):
         self.env.flush_all()

@@ -3,7 +3,6 @@ import base64
 import io
 import os
 import re
-from contextlib import contextmanager
 from pathlib import Path
 
 import pypdfium2
@@ -15,7 +14,7 @@ from odoo.exceptions import UserError
 from odoo.tests import HttpCase, tagged
 
 from ..libs import print_words, timbre
-from .common import DteCommon
+from .common import DteCommon, ServedCursor
 from .simulated import make_customer
 
 INVOICE_REPORT = "account.account_invoices"
@@ -50,7 +49,7 @@ class Paper:
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
-class TestPrint(DteCommon, HttpCase):
+class TestPrint(ServedCursor, DteCommon, HttpCase):
     """The paper, read back from the PDF itself; with a server, which gives wkhtmltopdf the styles."""
 
     @classmethod
@@ -59,14 +58,6 @@ class TestPrint(DteCommon, HttpCase):
         # Made once: what a test makes is gone after it.
         for name in ("web.report_assets_common", "web.report_assets_pdf"):
             cls.env["ir.qweb"].sudo()._get_asset_bundle(name, css=True, js=False, autoprefix=True).css()
-
-    @contextmanager
-    def committing(self):
-        # OVERRIDE DteCommon: cursors of a test with a server are the test's own already
-        self.env.flush_all()
-        with self.registry.cursor() as cr:
-            yield self.env(cr=cr)
-        self.env.invalidate_all()
 
     def print(self, moves, report=INVOICE_REPORT) -> Paper:
         reports = self.env["ir.actions.report"].with_context(force_report_rendering=True)

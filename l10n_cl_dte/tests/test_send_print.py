@@ -1,6 +1,5 @@
 # Part of l10n_cl_dte. License LGPL-3 or later (https://www.gnu.org/licenses/lgpl).
 import io
-from contextlib import contextmanager
 from unittest.mock import patch
 
 from pypdf import PdfReader
@@ -12,6 +11,7 @@ from odoo.tools import mute_logger
 from ..libs import print_words, timbre
 from ..libs.exceptions import SignatureError
 from ..models.dte_backup import XML_DECLARATION
+from .common import ServedCursor
 from .exchange import ExchangeCommon
 
 
@@ -353,21 +353,13 @@ class TestSendPrint(SendPrintCommon):
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
-class TestSentPaper(ExchangeCommon, HttpCase):
+class TestSentPaper(ServedCursor, ExchangeCommon, HttpCase):
     """The PDF that leaves with the mail, really made; with a server, which gives wkhtmltopdf the styles."""
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
         cls.customer.email = "cliente@cliente.example"
-
-    @contextmanager
-    def committing(self):
-        # OVERRIDE DteCommon: cursors of a test with a server are the test's own already
-        self.env.flush_all()
-        with self.registry.cursor() as cr:
-            yield self.env(cr=cr)
-        self.env.invalidate_all()
 
     def in_background(self, moves, author=None):
         """Let the job send invoices that a user has left to it in the batch window."""
@@ -476,15 +468,7 @@ class TestSentPaper(ExchangeCommon, HttpCase):
 
 
 @tagged("post_install_l10n", "post_install", "-at_install")
-class TestPortal(SendPrintCommon, HttpCase):
-    @contextmanager
-    def committing(self):
-        """Requests need the registry in test mode all the time: here only the cursor is another one."""
-        self.env.flush_all()
-        with self.registry.cursor() as cr:
-            yield self.env(cr=cr)
-        self.env.invalidate_all()
-
+class TestPortal(ServedCursor, SendPrintCommon, HttpCase):
     def setUp(self):
         super().setUp()
         self.move = self.accepted()
