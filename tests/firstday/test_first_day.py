@@ -390,6 +390,7 @@ def check_the_mail(office):
     text = " ".join(first.extract_text().split())
     for words in ("R.U.T.: 76.543.210-3", "FACTURA ELECTRÓNICA", "N° 2", "S.I.I. - ÑUÑOA", CUSTOMER, "119.000"):
         assert words in text
+    assert "PENDIENTE" not in text, "it leaves by itself, within the minute"
     page = pypdfium2.PdfDocument(pdf)[0].render(scale=DPI / 72).to_pil()
     page.resize((page.width // 3, page.height // 3)).save(PICTURES / "15-mailed-pdf.png")
     assert timbre(page) == re.sub(rb">\s+<", b"><", re.search(rb"<TED.*</TED>", archived, re.DOTALL)[0])
