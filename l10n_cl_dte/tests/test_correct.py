@@ -126,10 +126,13 @@ class TestCorrect(DteCommon):
         self.assertFalse(rows.filtered(lambda row: row.state in ("pending", "retrying")))
 
     def test_rejected_while_others_of_its_envelope_wait(self):
-        moves = self.post() | self.post()
+        """The SII counts one type as rejected and has not told about the other one yet."""
+        moves = self.post() | self.post(dte_type="34")
         self.simulator.call("POST", "verdict", issuer=self.rut, type=33, folio=moves[0].dte_folio, outcome="reject")
+        self.simulator.call("POST", "settings", drop_types=[34])
         self.send(moves)
-        self.fault("dnk", service="query_dte", count=1)
+        self.assertEqual(len(moves.dte_document_id.envio_id), 1)
+        self.fault("dnk", service="query_dte", count=9)
         self.ask(moves)
         self.assertEqual(moves.mapped("dte_status"), ["rejected", "sent"])
         self.correct(moves[0])
