@@ -19,6 +19,7 @@ _logger = logging.getLogger(__name__)
 SHIFTED = (
     ("dte_envio", "attempted_at"),
     ("dte_envio", "first_attempted_at"),
+    ("dte_envio", "validated_at"),
     ("dte_envio", "due_at"),
     ("dte_envio", "polled_at"),
     ("dte_envio", "next_poll_date"),
