@@ -94,7 +94,7 @@ def _read_zip(file: BinaryIO, name: str, first: int) -> Iterator[Entry]:
         return
     try:
         archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as _error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         yield Entry(name, problem="zip_damaged")
         return
     with archive:

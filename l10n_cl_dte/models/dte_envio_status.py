@@ -89,7 +89,7 @@ class DteEnvio(models.Model):
         answers, ask_from = self._document_answers(client, status, until)
         if not self.try_lock_for_update() or self.state != "sent":
             return
-        refused = self._is_refused(status, answers)
+        refused = self._is_question_refused(status, answers)
         if refused and not self.may_not_ask:
             self.env["dte.alert"]._wake_alerts()
         self.write({"polled_at": fields.Datetime.now(), "ask_from": ask_from.id, "may_not_ask": refused})
@@ -100,7 +100,7 @@ class DteEnvio(models.Model):
             self._apply_answers(answers)
         self._poll_later()
 
-    def _is_refused(self, status: EnvelopeStatus | None, answers: dict) -> bool:
+    def _is_question_refused(self, status: EnvelopeStatus | None, answers: dict) -> bool:
         """Tell whether no verdict can come before a person has changed something at the SII."""
         given = [*answers.values(), *filter(None, (status,))]
         return any(answer.meaning.outcome is Outcome.CONFIGURATION for answer in given)

@@ -18,6 +18,7 @@ def advisory_guard(registry, guard: int, row_id: int):
     with registry.cursor() as cr:
         cr.execute("SELECT pg_try_advisory_lock(%s, %s)", (guard, row_id))
         free = cr.fetchone()[0]
+        # Nothing was written: it ends the transaction, which would stay open during an upload; the lock stays.
         cr.commit()  # pylint: disable=invalid-commit
         try:
             yield free

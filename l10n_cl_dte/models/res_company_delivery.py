@@ -153,9 +153,9 @@ class ResCompany(models.Model):
         if self.dte_environment != "simulator" or not self.dte_simulator_url:
             return
         try:
-            with self.env.cr.savepoint():
-                key = simulator_control.read_caf_key(self._dte_base_url("simulator"))
-                if key != self.dte_simulator_key:
+            key = simulator_control.read_caf_key(self._dte_base_url("simulator"))
+            if key != self.dte_simulator_key:
+                with self.env.cr.savepoint():
                     self.dte_simulator_key = key
         except (DteError, ValidationError) as error:
             _logger.info("dte_simulator_key_not_given company_id=%s reason=%s", self.id, error)

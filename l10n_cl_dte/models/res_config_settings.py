@@ -36,9 +36,9 @@ class ResConfigSettings(models.TransientModel):
     dte_responsible_id = fields.Many2one(related="company_id.dte_responsible_id", readonly=False)
 
     def set_values(self):
-        result = super().set_values()
+        # First: nothing is written yet, so no row is locked while the simulator is asked.
         self.company_id._dte_ask_simulator_key()
-        return result
+        return super().set_values()
 
     def action_dte_load_certificate(self):
         return {

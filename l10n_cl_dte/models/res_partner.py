@@ -60,14 +60,10 @@ class ResPartner(models.Model):
     @api.onchange("country_id")
     def _onchange_country_dte(self):
         # Odoo begins every contact with its general "VAT", which no Chilean calls a RUT.
-        general = (
-            self.env.ref("l10n_latam_base.it_vat", raise_if_not_found=False)
-            or self.env["l10n_latam.identification.type"]
-        )
-        rut = self.env.ref("l10n_cl.it_RUT")
-        for partner in self.filtered(lambda partner: partner.country_code == "CL"):
-            if partner.l10n_latam_identification_type_id in (general, general.browse()):
-                partner.l10n_latam_identification_type_id = rut
+        if self.country_code == "CL":
+            kind = self.l10n_latam_identification_type_id
+            if not kind or kind == self.env.ref("l10n_latam_base.it_vat", raise_if_not_found=False):
+                self.l10n_latam_identification_type_id = self.env.ref("l10n_cl.it_RUT")
 
     @api.model
     def _address_fields(self):
